@@ -1,0 +1,138 @@
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use model::{Clock, TenantId, Timestamp};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Bus, Result};
+
+/// How often the head of the feed is looked at when no hint comes.
+const POLL: Duration = Duration::from_millis(500);
+/// How many changes are read at a time.
+const BATCH: u32 = 1000;
+
+/// What kind of thing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChangeKind {
+    /// A tenant: its slugs, state, members, servers or live revisions. `subject` is the tenant.
+    Tenant,
+    /// A person: their state. `subject` is the person.
+    User,
+    /// A connection. `subject` is the connection.
+    Connection,
+    /// A grant was revoked. `subject` is the grant.
+    Grant,
+    /// The signing keys. `subject` is nil.
+    SigningKeys,
+}
+
+/// One row of the feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its number, in commit order, without gaps that a reader could step over.
+    pub sequence: u64,
+    /// What kind of thing changed.
+    pub kind: ChangeKind,
+    /// In which tenant, if in one.
+    pub tenant: Option<TenantId>,
+    /// Which: the 16 bytes of its id.
+    pub subject: [u8; 16],
+}
+
+/// The feed of changes: every transaction that changes what a request may do appends to it.
+#[async_trait]
+pub trait Changes: Send + Sync + fmt::Debug {
+    /// The number of the newest change; 0 before the first.
+    async fn head(&self) -> Result<u64>;
+
+    /// The changes after `sequence`, in order; at most `limit`.
+    async fn since(&self, sequence: u64, limit: u32) -> Result<Vec<Change>>;
+}
+
+/// Something that keeps a snapshot of what the feed speaks of.
+#[async_trait]
+pub trait Follow: Send + Sync + fmt::Debug {
+    /// Reads everything anew.
+    async fn reload(&self) -> Result<()>;
+
+    /// Takes in changes, in order. Reads the present state of each subject, so that repeating a change
+    /// does no harm.
+    async fn apply(&self, changes: &[Change]) -> Result<()>;
+}
+
+/// Brings changes to the snapshots of this process.
+///
+/// Invariant: the position moves only after every follower has taken a change in, so a failure is tried
+/// again and nothing is skipped.
+#[derive(Debug)]
+pub struct Follower {
+    changes: Arc<dyn Changes>,
+    bus: Arc<dyn Bus>,
+    clock: Arc<dyn Clock>,
+    followers: Vec<Arc<dyn Follow>>,
+    position: Mutex<u64>,
+    fresh_at: AtomicI64,
+}
+
+impl Follower {
+    /// Loads every snapshot and stands at the feed's present head.
+    pub async fn start(
+        changes: Arc<dyn Changes>,
+        bus: Arc<dyn Bus>,
+        clock: Arc<dyn Clock>,
+        followers: Vec<Arc<dyn Follow>>,
+    ) -> Result<Arc<Self>> {
+        // The head is read first: what commits while the snapshots load is then applied once more.
+        let (head, now) = (changes.head().await?, clock.now());
+        for follower in &followers {
+            follower.reload().await?;
+        }
+        let (position, fresh_at) = (Mutex::new(head), AtomicI64::new(now.millis()));
+        Ok(Arc::new(Self { changes, bus, clock, followers, position, fresh_at }))
+    }
+
+    /// Takes in everything up to the feed's head. After it returns, what this process wrote before is in
+    /// its snapshots.
+    pub async fn sync(&self) -> Result<()> {
+        let mut position = self.position.lock().await;
+        loop {
+            let now = self.clock.now();
+            let changes = self.changes.since(*position, BATCH).await?;
+            let Some(last) = changes.last() else {
+                self.fresh_at.store(now.millis(), Ordering::Relaxed);
+                return Ok(());
+            };
+            for follower in &self.followers {
+                follower.apply(&changes).await?;
+            }
+            *position = last.sequence;
+        }
+    }
+
+    /// When the snapshots were last known to be complete.
+    pub fn fresh_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.fresh_at.load(Ordering::Relaxed))
+    }
+
+    /// Follows the feed until `stop`, on hints and every 500 ms.
+    pub async fn run(&self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.bus.hinted() => {}
+                () = tokio::time::sleep(POLL) => {}
+            }
+            if let Err(error) = self.sync().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the change feed cannot be read");
+            }
+        }
+    }
+}

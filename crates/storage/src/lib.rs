@@ -1,0 +1,36 @@
+//! What Portico remembers and how: the key-value trait, encryption, the repositories' traits, the change
+//! feed and the bus.
+//!
+//! Invariants:
+//! - Nothing here knows SQL or Redis; a backend is a crate of its own.
+//! - Every value has an owner in its address. There is no call that reads across owners.
+//! - Expiry is decided on read, by our clock; a backend's own expiry only cleans up.
+
+mod bus;
+mod error;
+mod feed;
+mod kv;
+mod memory;
+mod seal;
+mod sealed;
+mod split;
+mod token;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod repo;
+
+pub use crate::{
+    bus::{Bus, LocalBus},
+    error::StorageError,
+    feed::{Change, ChangeKind, Follow, Follower},
+    kv::{Collection, Durability, Entry, Keep, KeyValue, Owner, Place, Revision},
+    memory::Memory,
+    seal::{ColumnPlace, MasterKey, Sealer, WrappedKey, WrappedKeys},
+    sealed::Sealed,
+    split::Split,
+    token::{SealedTokens, TokenKind},
+};
+
+/// What storage calls return.
+pub type Result<T> = std::result::Result<T, StorageError>;

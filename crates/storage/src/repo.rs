@@ -1,0 +1,54 @@
+//! Relational records: a trait per kind, each implemented by every SQL backend and held to the same
+//! conformance suite.
+//!
+//! Invariants:
+//! - Writes that belong together are one method, and one transaction.
+//! - Whatever changes what a request may do appends to the change feed in the same transaction.
+//! - Every write that decides something carries its audit event and stores it in the same transaction.
+//! - Lookups return `None` for what is not there; a name that is taken is [`StorageError::Taken`](crate::StorageError::Taken).
+
+mod audit;
+mod clients;
+mod connections;
+mod grants;
+mod servers;
+mod signing;
+mod tenants;
+mod users;
+
+use std::sync::Arc;
+
+pub use self::{
+    audit::{Actor, AuditEvent, AuditLog},
+    clients::{ApplicationType, AuthMethod, Client, ClientOrigin, Clients},
+    connections::{Connection, ConnectionKind, ConnectionOwner, Connections, Endpoints},
+    grants::{Code, Grant, GrantState, Grants, Redeemed, Refresh, RefreshFamily, Rotated, TokenHash},
+    servers::{LiveServer, Server, ServerRevision, ServerState, Servers},
+    signing::{KeyState, SigningKey, SigningKeys},
+    tenants::{Member, Membership, Tenant, TenantState, TenantView, Tenants},
+    users::{Identity, LocalAccount, SignInMethod, User, UserState, Users},
+};
+pub use crate::feed::Changes;
+
+/// All repositories of one database. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Repos {
+    /// People, their identities and local accounts.
+    pub users: Arc<dyn Users>,
+    /// Tenants and members.
+    pub tenants: Arc<dyn Tenants>,
+    /// Servers and revisions.
+    pub servers: Arc<dyn Servers>,
+    /// Links to identity providers.
+    pub connections: Arc<dyn Connections>,
+    /// OAuth clients.
+    pub clients: Arc<dyn Clients>,
+    /// Grants, authorization codes and refresh tokens.
+    pub grants: Arc<dyn Grants>,
+    /// The keys that sign access tokens.
+    pub signing: Arc<dyn SigningKeys>,
+    /// The audit log.
+    pub audit: Arc<dyn AuditLog>,
+    /// The change feed.
+    pub changes: Arc<dyn Changes>,
+}

@@ -1,0 +1,185 @@
+use std::fmt;
+
+use async_trait::async_trait;
+use model::{GrantId, Resource, ScopeSet, ServerId, TenantId, Timestamp, UserId};
+
+use super::{AuditEvent, SignInMethod};
+use crate::Result;
+
+/// SHA-256 of a token, a code or a client's secret: what is stored instead of it, and how it is found.
+pub type TokenHash = [u8; 32];
+
+/// Where a grant is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantState {
+    /// Consented; its code was not redeemed yet. Not shown to anybody.
+    Pending,
+    /// Tokens may be had for it.
+    Active,
+    /// Over since then.
+    Revoked {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// What one user allowed one client on one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Which.
+    pub id: GrantId,
+    /// Who allowed it.
+    pub user: UserId,
+    /// How they had signed in.
+    pub method: SignInMethod,
+    /// The tenant of the resource.
+    pub tenant: TenantId,
+    /// The server of the resource.
+    pub server: ServerId,
+    /// To whom.
+    pub client_id: String,
+    /// What the client called itself then, for pages.
+    pub client_name: Option<String>,
+    /// On what.
+    pub resource: Resource,
+    /// How far.
+    pub scopes: ScopeSet,
+    /// Where it is in its life.
+    pub state: GrantState,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// When tokens were last had for it.
+    pub last_used_at: Option<Timestamp>,
+    /// When it ends whatever happens.
+    pub expires_at: Timestamp,
+}
+
+/// An authorization code, by its hash. The row stays as a tombstone after use, so that a replay is seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// SHA-256 of the code.
+    pub hash: TokenHash,
+    /// Of which grant.
+    pub grant: GrantId,
+    /// Where it was sent.
+    pub redirect_uri: String,
+    /// Whether the authorization request had named the redirect URI.
+    pub redirect_uri_sent: bool,
+    /// The PKCE challenge (S256).
+    pub challenge: String,
+    /// Until when it can be used.
+    pub expires_at: Timestamp,
+    /// When it was used.
+    pub used_at: Option<Timestamp>,
+    /// How many redemptions failed their checks.
+    pub failures: u32,
+}
+
+/// A refresh token, by its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refresh {
+    /// SHA-256 of the token.
+    pub hash: TokenHash,
+    /// Of which grant: the family.
+    pub grant: GrantId,
+    /// The token it replaced.
+    pub parent: Option<TokenHash>,
+    /// How many rotations lie behind it.
+    pub generation: u32,
+    /// What it can be used for; never more than the parent's.
+    pub scopes: ScopeSet,
+    /// Since when.
+    pub issued_at: Timestamp,
+    /// Until when it can be used, unless the grant ends earlier.
+    pub expires_at: Timestamp,
+    /// When it was first replaced.
+    pub rotated_at: Option<Timestamp>,
+}
+
+/// A refresh token with what decides over it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefreshFamily {
+    /// The token.
+    pub token: Refresh,
+    /// Its grant.
+    pub grant: Grant,
+    /// How many tokens replaced it.
+    pub children: u32,
+}
+
+/// How a redemption ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redeemed {
+    /// This caller got it.
+    Yes,
+    /// Another caller was first, or the code has expired, or the grant is over.
+    No,
+}
+
+/// How a rotation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotated {
+    /// This caller was the first to replace the token.
+    First,
+    /// The token had been replaced already, within the grace period: a sibling was added.
+    Sibling,
+    /// The token had been replaced too long ago or too often, or the grant is over. Nothing was written.
+    No,
+}
+
+/// Grants, authorization codes and refresh tokens. What is single use and mints something durable is
+/// consumed in the transaction that mints it.
+#[async_trait]
+pub trait Grants: Send + Sync + fmt::Debug {
+    /// Adds a pending grant and its code.
+    async fn authorize(&self, grant: &Grant, code: &Code, audit: &AuditEvent) -> Result<()>;
+
+    /// A code and its grant, used and expired ones too.
+    async fn code(&self, hash: &TokenHash) -> Result<Option<(Code, Grant)>>;
+
+    /// Marks a code as used, its grant as active and used at `now`, and adds the refresh token if there
+    /// is one, if the code is unused, unexpired, has failed fewer than five times and its grant is not
+    /// revoked. Of several callers exactly one gets `Yes`; for the others nothing is written.
+    async fn redeem(
+        &self,
+        code: &TokenHash,
+        refresh: Option<&Refresh>,
+        now: Timestamp,
+        audit: &AuditEvent,
+    ) -> Result<Redeemed>;
+
+    /// Counts a redemption that failed its checks.
+    async fn count_failure(&self, code: &TokenHash) -> Result<()>;
+
+    /// A refresh token and what decides over it, replaced and expired ones too.
+    async fn refresh(&self, hash: &TokenHash) -> Result<Option<RefreshFamily>>;
+
+    /// Replaces a refresh token by `child` (whose `parent` it is) at `now`, and notes the grant's use.
+    /// The first caller marks it as replaced. Later callers add siblings while the replacement is not
+    /// older than `grace_from`, up to `siblings` children in all.
+    async fn rotate(
+        &self,
+        child: &Refresh,
+        now: Timestamp,
+        grace_from: Timestamp,
+        siblings: u32,
+        audit: &AuditEvent,
+    ) -> Result<Rotated>;
+
+    /// A grant.
+    async fn grant(&self, id: GrantId) -> Result<Option<Grant>>;
+
+    /// The active, unexpired grants of a person, newest first.
+    async fn of_user(&self, user: UserId, now: Timestamp) -> Result<Vec<Grant>>;
+
+    /// Ends a grant. `false` if it had ended or is not there. Appends `Grant` to the feed.
+    async fn revoke(&self, id: GrantId, now: Timestamp, audit: &AuditEvent) -> Result<bool>;
+
+    /// The grants that were revoked at or after `since`: what a snapshot holds, since tokens older than
+    /// the longest lifetime have expired anyway.
+    async fn revoked_since(&self, since: Timestamp) -> Result<Vec<GrantId>>;
+
+    /// Removes codes that expired, pending grants that came to nothing, and refresh tokens and grants
+    /// that ended, before `before`; at most `limit` of each. Returns how many.
+    async fn purge(&self, before: Timestamp, limit: u32) -> Result<u64>;
+}

@@ -1,0 +1,101 @@
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use model::{Name, Role, TenantId, TenantSlug, Timestamp, UserId};
+
+use super::{AuditEvent, servers::LiveServer};
+use crate::Result;
+
+/// Whether a tenant works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantState {
+    /// It does.
+    Active,
+    /// An operator stopped it: nothing of it answers.
+    Suspended,
+}
+
+/// An organisation or a person's own space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// Which.
+    pub id: TenantId,
+    /// Its name in URLs.
+    pub slug: TenantSlug,
+    /// What pages call it.
+    pub name: Name,
+    /// Whether it works.
+    pub state: TenantState,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+/// A person in a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// In which.
+    pub tenant: TenantId,
+    /// Who.
+    pub user: UserId,
+    /// As what.
+    pub role: Role,
+}
+
+/// A tenant that a person is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// As what.
+    pub role: Role,
+}
+
+/// Everything about one tenant that a request needs: what a snapshot holds.
+#[derive(Clone, Debug)]
+pub struct TenantView {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// Its slugs: the current one and its aliases.
+    pub slugs: Vec<TenantSlug>,
+    /// Its live servers.
+    pub servers: Vec<Arc<LiveServer>>,
+    /// Its members.
+    pub members: Vec<(UserId, Role)>,
+}
+
+/// Tenants and their members.
+#[async_trait]
+pub trait Tenants: Send + Sync + fmt::Debug {
+    /// A tenant.
+    async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>>;
+
+    /// The tenant of a slug or of an alias.
+    async fn by_slug(&self, slug: &TenantSlug) -> Result<Option<Tenant>>;
+
+    /// Tenants in order of id, after `after`.
+    async fn list(&self, after: Option<TenantId>, limit: u32) -> Result<Vec<Tenant>>;
+
+    /// Adds a tenant and its first members. `Taken` if the slug is in use, an alias or a tombstone.
+    async fn create(&self, tenant: &Tenant, members: &[Member], audit: &AuditEvent) -> Result<()>;
+
+    /// Changes slug, name and state. The old slug stays an alias. `Taken` as for `create`.
+    async fn update(&self, tenant: &Tenant, audit: &AuditEvent) -> Result<()>;
+
+    /// Removes a tenant and all that it owns. Its slugs stay as tombstones.
+    async fn delete(&self, tenant: TenantId, audit: &AuditEvent) -> Result<bool>;
+
+    /// The members of a tenant, in order of user id.
+    async fn members(&self, tenant: TenantId) -> Result<Vec<Member>>;
+
+    /// The tenants of a person, in order of slug.
+    async fn memberships(&self, user: UserId) -> Result<Vec<Membership>>;
+
+    /// Adds a member or changes their role.
+    async fn put_member(&self, member: &Member, audit: &AuditEvent) -> Result<()>;
+
+    /// Removes a member; their grants in the tenant are revoked in the same transaction.
+    async fn remove_member(&self, tenant: TenantId, user: UserId, audit: &AuditEvent) -> Result<bool>;
+
+    /// What a snapshot holds of one tenant; `None` if it is gone or suspended.
+    async fn view(&self, tenant: TenantId) -> Result<Option<TenantView>>;
+}
