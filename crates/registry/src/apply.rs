@@ -1,0 +1,1 @@
+//! Declared state: what `portico apply` reads, compares and brings about.

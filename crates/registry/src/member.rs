@@ -1,0 +1,91 @@
+use model::{Role, TenantId, TenantSlug, UserId};
+use storage::repo::{ConnectionOwner, Membership, SignInMethod, Tenant, TenantState};
+
+use crate::{Registry, Result};
+
+/// Proof that a person is in a tenant, and as what. Only [`Registry::member`] makes one; it is meant for
+/// one request and is not kept, since membership can end.
+#[derive(Clone, Debug)]
+pub struct Member {
+    tenant: Tenant,
+    user: UserId,
+    role: Role,
+}
+
+impl Member {
+    /// The tenant.
+    pub fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    /// Who.
+    pub fn user(&self) -> UserId {
+        self.user
+    }
+
+    /// As what.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The authority to register and change servers, if the role gives it.
+    pub fn developer(&self) -> Option<Developer<'_>> {
+        self.role.may_develop().then_some(Developer(self))
+    }
+}
+
+/// Proof that a person may register and change a tenant's servers.
+#[derive(Clone, Copy, Debug)]
+pub struct Developer<'a>(&'a Member);
+
+impl<'a> Developer<'a> {
+    /// The membership it rests on.
+    pub fn member(self) -> &'a Member {
+        self.0
+    }
+}
+
+impl Registry {
+    /// A person's membership in the tenant of a slug or alias. `None` for strangers, for absent and
+    /// suspended tenants, and when the session was made through another tenant's connection: an identity
+    /// of a tenant's connection opens only that tenant.
+    pub async fn member(&self, user: UserId, method: SignInMethod, slug: &TenantSlug) -> Result<Option<Member>> {
+        let Some(tenant) = self.repos.tenants.by_slug(slug).await? else {
+            return Ok(None);
+        };
+        if tenant.state != TenantState::Active || !self.opens(method, tenant.id).await? {
+            return Ok(None);
+        }
+        let memberships = self.repos.tenants.memberships(user).await?;
+        let role = memberships.iter().find(|membership| membership.tenant.id == tenant.id).map(|own| own.role);
+        Ok(role.map(|role| Member { tenant, user, role }))
+    }
+
+    /// The tenants that a person is in and that their way of signing in opens, in order of slug.
+    pub async fn memberships(&self, user: UserId, method: SignInMethod) -> Result<Vec<Membership>> {
+        let mut all = self.repos.tenants.memberships(user).await?;
+        all.retain(|membership| membership.tenant.state == TenantState::Active);
+        if let Some(only) = self.bound_to(method).await? {
+            all.retain(|membership| only == ConnectionOwner::Tenant(membership.tenant.id));
+        }
+        Ok(all)
+    }
+
+    /// Whether a session made this way may open a tenant.
+    pub async fn opens(&self, method: SignInMethod, tenant: TenantId) -> Result<bool> {
+        Ok(self.bound_to(method).await?.is_none_or(|only| only == ConnectionOwner::Tenant(tenant)))
+    }
+
+    /// The one tenant that a way of signing in opens; `None` if it opens all. A connection that is gone
+    /// opens nothing: its owner is given as the platform, which is no tenant.
+    async fn bound_to(&self, method: SignInMethod) -> Result<Option<ConnectionOwner>> {
+        let SignInMethod::Connection(id) = method else {
+            return Ok(None);
+        };
+        Ok(match self.repos.connections.connection(id).await? {
+            Some(connection) if connection.owner == ConnectionOwner::Platform => None,
+            Some(connection) => Some(connection.owner),
+            None => Some(ConnectionOwner::Platform),
+        })
+    }
+}
