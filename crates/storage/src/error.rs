@@ -17,6 +17,12 @@ pub enum StorageError {
     /// Something with this name or id is already there.
     #[error("{0} is already taken")]
     Taken(&'static str),
+    /// A write speaks of something that is not there, or no longer.
+    #[error("{0} is not there")]
+    Missing(&'static str),
+    /// The master key is not the one that this store was sealed with. Nothing was read or written.
+    #[error("the master key does not open the keys of this store: it belongs to another installation, or was replaced")]
+    WrongMasterKey,
     /// The store was written by a newer version of Portico.
     #[error("the store was written by a newer version: {0}")]
     Newer(String),

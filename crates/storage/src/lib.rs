@@ -6,17 +6,19 @@
 //! - Every value has an owner in its address. There is no call that reads across owners.
 //! - Expiry is decided on read, by our clock; a backend's own expiry only cleans up.
 
+mod aead;
 mod bus;
 mod error;
 mod feed;
 mod kv;
+mod maintenance;
 mod memory;
 mod seal;
 mod sealed;
 mod split;
 mod token;
 
-#[cfg(feature = "conformance")]
+#[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod repo;
 
@@ -25,6 +27,7 @@ pub use crate::{
     error::StorageError,
     feed::{Change, ChangeKind, Follow, Follower},
     kv::{Collection, Durability, Entry, Keep, KeyValue, Owner, Place, Revision},
+    maintenance::{Maintenance, TOMBSTONE_LIFE, maintain},
     memory::Memory,
     seal::{ColumnPlace, MasterKey, Sealer, WrappedKey, WrappedKeys},
     sealed::Sealed,
