@@ -124,7 +124,11 @@ impl From<StorageError> for Problem {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::Unavailable(_) => Self::unavailable(error),
-            StorageError::Damaged { .. } | StorageError::Taken(_) | StorageError::Newer(_) => Self::internal(error),
+            StorageError::Damaged { .. }
+            | StorageError::Taken(_)
+            | StorageError::Newer(_)
+            | StorageError::Missing(_)
+            | StorageError::WrongMasterKey => Self::internal(error),
         }
     }
 }
