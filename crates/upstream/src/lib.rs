@@ -2,6 +2,12 @@
 //!
 //! Invariant: nothing here knows OAuth clients, tokens of ours, or a downstream connection.
 
+pub mod builtin;
+
+mod dispatch;
 mod exchange;
 
-pub use crate::exchange::{Answer, Call, Event, EventStream, Outcome, PassBody, Upstream, UpstreamError, Verb};
+pub use crate::{
+    dispatch::Upstreams,
+    exchange::{Answer, Call, Event, EventStream, Outcome, PassBody, Upstream, UpstreamError, Verb},
+};
