@@ -15,6 +15,7 @@ mod directory;
 mod error;
 mod member;
 mod password;
+pub mod reader;
 mod servers;
 
 use std::sync::Arc;

@@ -1,0 +1,132 @@
+//! What `--prune` deletes, and what it leaves alone.
+
+use std::collections::{HashMap, HashSet};
+
+use model::{Slug, UserId};
+use storage::repo::{Connection, ConnectionOwner, Tenant, User};
+
+use super::Planner;
+use crate::{
+    Result,
+    apply::{DeclaredConnection, DeclaredTenant, File, Step},
+};
+
+const PAGE: u32 = 1000;
+
+impl Planner<'_> {
+    /// The operators that the file does not name. Notes a fault when the file would leave nobody who runs
+    /// the installation.
+    pub(super) async fn operators(&mut self, file: &File) -> Result<Vec<User>> {
+        let present: Vec<_> = self.everybody().await?.into_iter().filter(|user| user.operator).collect();
+        let declared: HashSet<_> = file.users.iter().map(|user| &user.handle).collect();
+        let is_declared = |user: &User| user.handle.as_ref().is_some_and(|handle| declared.contains(handle));
+        let others: Vec<_> = present.iter().filter(|user| !is_declared(user)).cloned().collect();
+        if !present.is_empty() && others.is_empty() && !file.users.iter().any(|user| user.operator) {
+            self.faults.push("nobody would run the installation: give one user operator = true".to_owned());
+        }
+        Ok(others)
+    }
+
+    /// Plans the deletion of what the file could have declared and does not.
+    pub(super) async fn prune(&mut self, file: &File, operators: Vec<User>) -> Result<()> {
+        let people = self.everybody().await?;
+        let handles: HashMap<_, _> = people.iter().filter_map(|user| Some((user.id, user.handle.clone()?))).collect();
+        for tenant in self.all_tenants().await? {
+            let slug = self.tenants.get(&tenant.id);
+            match slug.and_then(|slug| file.tenants.iter().find(|declared| declared.slug == *slug)) {
+                Some(declared) => self.prune_inside(declared, &tenant, &handles).await?,
+                None => self.prune_tenant(tenant, &handles).await?,
+            }
+        }
+        let platform = self.registry.repos.connections.list(ConnectionOwner::Platform).await?;
+        self.prune_connections(platform, &file.connections);
+        let kept = if file.users.iter().any(|user| user.operator) {
+            None
+        } else {
+            operators.iter().find(|user| user.handle.is_none()).or(operators.first())
+        };
+        for user in people {
+            let declared = file.users.iter().any(|declared| Some(&declared.handle) == user.handle.as_ref());
+            if declared || user.handle.is_none() {
+                continue;
+            }
+            if kept.is_some_and(|kept| kept.id == user.id) {
+                self.plan.notes.push(format!("user {} stays: the last operator", name(&user)));
+            } else {
+                self.plan.steps.push(Step::DeleteUser(user));
+            }
+        }
+        Ok(())
+    }
+
+    async fn prune_inside(
+        &mut self,
+        declared: &DeclaredTenant,
+        tenant: &Tenant,
+        handles: &HashMap<UserId, Slug<2>>,
+    ) -> Result<()> {
+        for member in self.registry.repos.tenants.members(tenant.id).await? {
+            let Some(handle) = handles.get(&member.user) else { continue };
+            if !declared.members.iter().any(|(declared, _)| declared == handle) {
+                let (slug, handle) = (tenant.slug.clone(), handle.clone());
+                self.plan.steps.push(Step::RemoveMember { tenant: slug, id: tenant.id, handle, user: member.user });
+            }
+        }
+        for server in self.registry.repos.servers.list(tenant.id).await? {
+            if self.servers.contains(&server.id) {
+                continue;
+            }
+            // What somebody registered on the pages is not a declaration that was taken back.
+            let revisions = self.registry.repos.servers.revisions(tenant.id, server.id).await?;
+            if revisions.iter().all(|revision| revision.created_by.is_none()) {
+                self.plan.steps.push(Step::DeleteServer { tenant: tenant.slug.clone(), server });
+            }
+        }
+        let connections = self.registry.repos.connections.list(ConnectionOwner::Tenant(tenant.id)).await?;
+        self.prune_connections(connections, &declared.connections);
+        Ok(())
+    }
+
+    async fn prune_tenant(&mut self, tenant: Tenant, handles: &HashMap<UserId, Slug<2>>) -> Result<()> {
+        let members = self.registry.repos.tenants.members(tenant.id).await?;
+        if members.iter().all(|member| handles.contains_key(&member.user)) {
+            self.plan.steps.push(Step::DeleteTenant(tenant));
+        } else {
+            self.plan.notes.push(format!("tenant {} stays: somebody is in it whom no file names", tenant.slug));
+        }
+        Ok(())
+    }
+
+    fn prune_connections(&mut self, present: Vec<Connection>, declared: &[DeclaredConnection]) {
+        let gone = present.into_iter().filter(|one| !declared.iter().any(|declared| declared.slug == one.slug));
+        self.plan.steps.extend(gone.map(Step::DeleteConnection));
+    }
+
+    async fn everybody(&self) -> Result<Vec<User>> {
+        let mut all: Vec<User> = Vec::new();
+        loop {
+            let after = all.last().map(|user| user.id);
+            let page = self.registry.repos.users.list(after, PAGE).await?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+
+    async fn all_tenants(&self) -> Result<Vec<Tenant>> {
+        let mut all: Vec<Tenant> = Vec::new();
+        loop {
+            let after = all.last().map(|tenant| tenant.id);
+            let page = self.registry.repos.tenants.list(after, PAGE).await?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+}
+
+fn name(user: &User) -> &str {
+    user.handle.as_ref().map_or(user.name.as_str(), Slug::as_str)
+}
