@@ -101,6 +101,9 @@ pub enum UpstreamError {
     /// What it answered is larger than allowed.
     #[error("the upstream's answer is too large")]
     TooLarge,
+    /// The exchange came through too many gateways: a server may be its own upstream.
+    #[error("the exchange went through too many gateways")]
+    Looping,
     /// There is no in-process server of this name in this build.
     #[error("there is no built-in server of this name")]
     UnknownBuiltin,

@@ -3,6 +3,7 @@
 //! Invariant: nothing here knows OAuth clients, tokens of ours, or a downstream connection.
 
 pub mod builtin;
+pub mod http;
 
 mod dispatch;
 mod exchange;
