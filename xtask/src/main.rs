@@ -1,2 +1,84 @@
-//! stub
-fn main() {}
+//! Developer commands, `cargo xtask …`: the one place for what a script would otherwise do.
+//!
+//! Everything they install goes to the machine's package manager or to `$HOME/.cache/portico`, never
+//! into the checkout. Everything they start is stopped when they end, however they end.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks on both")]
+
+mod command;
+mod debian;
+mod e2e;
+mod environments;
+mod lint;
+mod machine;
+mod node;
+mod service;
+mod services;
+mod suite;
+mod tally;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::machine::Machine;
+
+/// Developer commands of Portico.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_version_flag = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what the tests need, run lint and every test, close with counts.
+    Test,
+    /// Formatting, clippy, rustdoc and the dependency policy, with warnings denied.
+    Lint,
+    /// Start a private Postgres and Redis, print their addresses, stop them at end of input.
+    Services {
+        /// Run this with the addresses in its environment instead of waiting.
+        #[arg(trailing_var_arg = true)]
+        command: Vec<String>,
+    },
+    /// The end-to-end tests: the real binary, real clients, a real browser.
+    E2e {
+        /// Passed to the test runner; for instance part of a test's name.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        filter: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether everything passed; an error is a task that could not be carried out.
+fn run(task: Task) -> Result<bool> {
+    let machine = Machine::find()?;
+    match task {
+        Task::Test => suite::run(&machine),
+        Task::Lint => Ok(lint::run(&machine)?.close()),
+        Task::Services { command } => services::run(&machine, &command),
+        Task::E2e { filter } => Ok(e2e::run(&machine, &filter)?.close()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,62 @@
+//! `cargo xtask test`: everything that must pass before a change is merged.
+
+use std::{fs, process::Stdio};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    command::{answer, cargo, must, passes},
+    debian::{self, CHROMEDRIVER, CHROMIUM, POSTGRES, PYTHON, REDIS},
+    e2e, lint,
+    machine::Machine,
+    services,
+    tally::Tally,
+};
+
+/// The version that the configuration in `.config/nextest.toml` was tried with.
+const NEXTEST: &str = "0.9.143";
+
+/// Installs what is missing, runs everything even after failures, closes with counts.
+pub(crate) fn run(machine: &Machine) -> Result<bool> {
+    debian::install(machine, &[PYTHON, POSTGRES, REDIS, CHROMIUM, CHROMEDRIVER])?;
+    let mut tally = lint::run(machine)?;
+    tally += nextest(machine, "ci", &[], |_| {})?;
+    tally += documentation(machine)?;
+    tally += services::check(machine)?;
+    tally += e2e::run(machine, &[])?;
+    Ok(tally.close())
+}
+
+/// Runs tests under a profile of `.config/nextest.toml` and counts them from its report.
+pub(crate) fn nextest(
+    machine: &Machine,
+    profile: &str,
+    arguments: &[&str],
+    with: impl FnOnce(&mut std::process::Command),
+) -> Result<Tally> {
+    if answer(&mut cargo(machine, &["nextest", "--version"])).is_none() {
+        must(&mut cargo(machine, &["install", "--locked", "--quiet", "cargo-nextest", "--version", NEXTEST]))?;
+    }
+    let report = machine.target.join("nextest").join(profile).join("junit.xml");
+    // A report of an earlier run must not be counted when this one does not compile.
+    if report.exists() {
+        fs::remove_file(&report)?;
+    }
+    let mut command = cargo(machine, &["nextest", "run", "--locked", "--workspace", "--profile", profile]);
+    with(command.args(arguments));
+    let succeeded = passes(&mut command)?;
+    let counted = fs::read_to_string(&report).ok().and_then(|report| Tally::junit(&report));
+    Ok(counted.unwrap_or_default().or_failed(succeeded))
+}
+
+/// The examples in the documentation, which nextest does not run.
+fn documentation(machine: &Machine) -> Result<Tally> {
+    let mut command = cargo(machine, &["test", "--locked", "--quiet", "--workspace", "--doc"]);
+    println!("$ cargo test --workspace --doc");
+    let output = command.stderr(Stdio::inherit()).output().context("cargo test")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        println!("{text}");
+    }
+    Ok(Tally::libtest(&text).or_failed(output.status.success()))
+}
