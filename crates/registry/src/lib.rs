@@ -27,7 +27,7 @@ pub use crate::{
     accounts::{Claims, NewSetup, NewTenant},
     directory::Directory,
     error::Error,
-    member::{Developer, Member},
+    member::{Developer, Member, Operator},
     password::{PASSWORD_MAX, PASSWORD_MIN},
     servers::NewServer,
 };

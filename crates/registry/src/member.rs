@@ -1,7 +1,7 @@
 use model::{Role, TenantId, TenantSlug, UserId};
-use storage::repo::{ConnectionOwner, Membership, SignInMethod, Tenant, TenantState};
+use storage::repo::{Actor, ConnectionOwner, Membership, SignInMethod, Tenant, TenantState, User};
 
-use crate::{Registry, Result};
+use crate::{NewTenant, Registry, Result};
 
 /// Proof that a person is in a tenant, and as what. Only [`Registry::member`] makes one; it is meant for
 /// one request and is not kept, since membership can end.
@@ -45,7 +45,40 @@ impl<'a> Developer<'a> {
     }
 }
 
+/// Proof that a person runs the installation.
+#[derive(Clone, Copy, Debug)]
+pub struct Operator<'a>(&'a User);
+
+impl<'a> Operator<'a> {
+    /// The authority of an operator, if the person is one.
+    pub fn new(user: &'a User) -> Option<Self> {
+        user.operator.then_some(Self(user))
+    }
+
+    /// Who.
+    pub fn user(self) -> &'a User {
+        self.0
+    }
+}
+
 impl Registry {
+    /// Makes a tenant, with the operator as its owner: somebody has to be able to add the others.
+    pub async fn found_tenant(&self, operator: Operator<'_>, new: NewTenant) -> Result<Tenant> {
+        let user = operator.user().id;
+        self.create_tenant(Actor::User(user), new, &[(user, Role::Owner)]).await
+    }
+
+    /// The people of a member's tenant and their roles.
+    pub async fn people(&self, member: &Member) -> Result<Vec<(User, Role)>> {
+        let mut people = Vec::new();
+        for other in self.repos.tenants.members(member.tenant.id).await? {
+            if let Some(user) = self.repos.users.user(other.user).await? {
+                people.push((user, other.role));
+            }
+        }
+        Ok(people)
+    }
+
     /// A person's membership in the tenant of a slug or alias. `None` for strangers, for absent and
     /// suspended tenants, and when the session was made through another tenant's connection: an identity
     /// of a tenant's connection opens only that tenant.

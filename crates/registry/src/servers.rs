@@ -37,6 +37,26 @@ impl Registry {
         }
     }
 
+    /// The revisions of a server of a member's tenant, newest first.
+    pub async fn revisions(&self, member: &Member, server: &Server) -> Result<Vec<ServerRevision>> {
+        Ok(self.repos.servers.revisions(member.tenant().id, server.id).await?)
+    }
+
+    /// Whether [`register`](Self::register) would take this name and source, as far as can be told
+    /// beforehand: so that a form is refused before its server is connected to.
+    pub async fn may_register(
+        &self,
+        developer: Developer<'_>,
+        slug: &ServerSlug,
+        source: &UpstreamSource,
+    ) -> Result<()> {
+        check_source(source)?;
+        match self.server(developer.member(), slug).await? {
+            Some(_) => Err(Error::Taken("this name")),
+            None => Ok(()),
+        }
+    }
+
     /// Registers a server as a draft: it has no working URL until [`go_live`](Self::go_live).
     pub async fn register(&self, developer: Developer<'_>, new: NewServer) -> Result<Server> {
         check_source(&new.source)?;
