@@ -7,8 +7,12 @@ pub mod http;
 
 mod dispatch;
 mod exchange;
+mod inspect;
+mod offer;
 
 pub use crate::{
     dispatch::Upstreams,
     exchange::{Answer, Call, Event, EventStream, Outcome, PassBody, Upstream, UpstreamError, Verb},
+    inspect::{InspectError, inspect},
+    offer::{Annotations, Offer, Prompt, PromptArgument, ResourceInfo, ServerInfo, Template, Tool},
 };

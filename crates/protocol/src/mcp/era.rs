@@ -1,9 +1,11 @@
 use http::HeaderMap;
+use serde::{Deserialize, Serialize};
 
 use super::{Envelope, Meta, header, method};
 
 /// Which protocol family a message belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Era {
     /// 2026-07-28 and later: stateless, `_meta` on every request.
     Modern,
