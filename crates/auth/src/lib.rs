@@ -1,1 +1,31 @@
-//! stub
+//! Sign-in, sessions, the authorization server and the guard in front of resources: a module per step of
+//! the protocol.
+//!
+//! Invariants:
+//! - Nothing is redirected to a client before a person consented in this browser.
+//! - What is single use and mints something durable is consumed in the transaction that mints it.
+//! - An access token is for one resource, one tenant and one server, and is checked against all three.
+//! - [`Guard`] does no I/O.
+
+mod authorized;
+mod config;
+mod connect;
+mod documents;
+mod flow;
+mod follow;
+mod guard;
+mod keys;
+mod leave;
+mod parts;
+mod routes;
+mod session;
+mod signin;
+
+pub use crate::{
+    authorized::Authorized,
+    config::{AuthConfig, Lifetimes, RegistrationLimits},
+    guard::Guard,
+    parts::{Auth, AuthError, AuthParts},
+    routes::routes,
+    session::{Browser, SignedIn, session_layer},
+};

@@ -1,0 +1,98 @@
+use std::time::Duration;
+
+use http_kit::Limit;
+
+/// What an installation may set about sign-in and the authorization server.
+#[derive(Clone, Debug)]
+pub struct AuthConfig {
+    /// How long things live.
+    pub lifetimes: Lifetimes,
+    /// How many clients may register themselves.
+    pub registration: RegistrationLimits,
+    /// Redirect URIs of schemes without a period that clients may register, each whole. OAuth 2.1 §2.3.1
+    /// wants a period in such schemes, and well-known clients have none.
+    pub private_redirects: Vec<String>,
+    /// How many token requests one address may make.
+    pub token_requests: Limit,
+}
+
+/// How long things live. All may be set down to seconds, which tests do.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetimes {
+    /// An access token. Revocation does not wait for it.
+    pub access: Duration,
+    /// An authorization code.
+    pub code: Duration,
+    /// A refresh token that is not used.
+    pub refresh_idle: Duration,
+    /// A grant, from consent to its end, however much it is used.
+    pub grant: Duration,
+    /// How long a replaced refresh token still works, because clients race and answers get lost.
+    pub refresh_grace: Duration,
+    /// From the authorization request to the person's decision.
+    pub transaction: Duration,
+    /// A browser session that is not used.
+    pub session_idle: Duration,
+    /// A browser session, from sign-in to its end.
+    pub session: Duration,
+    /// The set-up link.
+    pub setup: Duration,
+    /// A self-registered client that nobody has consented to.
+    pub client_unused: Duration,
+    /// A self-registered client since its last use.
+    pub client_used: Duration,
+}
+
+/// How many clients may register themselves (RFC 7591).
+#[derive(Clone, Copy, Debug)]
+pub struct RegistrationLimits {
+    /// By one address, or one /56 of IPv6.
+    pub per_address: Limit,
+    /// By everybody, in this process.
+    pub global: Limit,
+    /// Alive at the same time, in the installation.
+    pub alive: u64,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self {
+            lifetimes: Lifetimes::default(),
+            registration: RegistrationLimits::default(),
+            private_redirects: vec!["cursor://anysphere.cursor-mcp/oauth/callback".to_owned()],
+            token_requests: Limit { burst: 600, every: Duration::from_millis(100) },
+        }
+    }
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Self {
+            access: HOUR,
+            code: MINUTE,
+            refresh_idle: 30 * DAY,
+            grant: 90 * DAY,
+            refresh_grace: 2 * MINUTE,
+            transaction: 10 * MINUTE,
+            session_idle: 12 * HOUR,
+            session: 7 * DAY,
+            setup: 30 * MINUTE,
+            client_unused: DAY,
+            client_used: 90 * DAY,
+        }
+    }
+}
+
+impl Default for RegistrationLimits {
+    fn default() -> Self {
+        Self {
+            per_address: Limit { burst: 60, every: 2 * MINUTE },
+            global: Limit { burst: 500, every: Duration::from_secs(43) },
+            alive: 10_000,
+        }
+    }
+}
