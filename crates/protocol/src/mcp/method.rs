@@ -20,6 +20,8 @@ pub const RESOURCES_READ: &str = "resources/read";
 pub const PROMPTS_LIST: &str = "prompts/list";
 /// Fills in a prompt.
 pub const PROMPTS_GET: &str = "prompts/get";
+/// Modern: a stream for what the server sends by itself.
+pub const LISTEN: &str = "subscriptions/listen";
 /// Tells how far a request is.
 pub const PROGRESS: &str = "notifications/progress";
 
@@ -49,7 +51,7 @@ const READS: &[&str] = &[
     "logging/setLevel",
     "resources/subscribe",
     "resources/unsubscribe",
-    "subscriptions/listen",
+    LISTEN,
 ];
 
 /// Whether a modern client may not use `method` any more.

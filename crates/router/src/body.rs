@@ -1,0 +1,171 @@
+use std::{
+    fmt,
+    future::Future as _,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use protocol::mcp::{Code, RpcError, sse, write_error};
+use tokio::time::Sleep;
+use upstream::PassBody;
+
+use crate::{
+    events::EventBody,
+    linger::{Linger, Unfinished},
+};
+
+/// The body of an answer.
+///
+/// Invariant: while it waits for its upstream it holds nothing of the request but the request's id.
+#[derive(Debug)]
+pub struct Body(Kind);
+
+/// The upstream broke off in the middle of an answer that cannot say so; the connection has to be closed
+/// instead, so that the client does not take the part for the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the upstream broke off")]
+pub struct BodyError;
+
+enum Kind {
+    Full(Bytes),
+    Pass(Unfinished<PassBody>),
+    PassEvents(PassEvents),
+    Events(Box<EventBody>),
+}
+
+struct PassEvents {
+    body: Unfinished<PassBody>,
+    id: Option<Box<str>>,
+    /// For a stream that stands open by itself: when it ends.
+    end: Option<Pin<Box<Sleep>>>,
+}
+
+impl Body {
+    /// No bytes.
+    pub fn empty() -> Self {
+        Self::full(Bytes::new())
+    }
+
+    /// These bytes.
+    pub fn full(bytes: impl Into<Bytes>) -> Self {
+        Self(Kind::Full(bytes.into()))
+    }
+
+    /// An upstream's JSON, as it comes.
+    pub(crate) fn pass(body: PassBody, linger: Option<Arc<Linger>>) -> Self {
+        Self(Kind::Pass(Unfinished::new(body, linger)))
+    }
+
+    /// An upstream's stream of events, as it comes. If it breaks, the request of this id gets an error. After
+    /// `standing` it ends, so that it does not outlive the token it was opened with.
+    pub(crate) fn pass_events(
+        body: PassBody,
+        id: Option<Box<str>>,
+        linger: Option<Arc<Linger>>,
+        standing: Option<Duration>,
+    ) -> Self {
+        let end = standing.map(|time| Box::pin(tokio::time::sleep(time)));
+        Self(Kind::PassEvents(PassEvents { body: Unfinished::new(body, linger), id, end }))
+    }
+
+    /// Events that are written down here.
+    pub(crate) fn events(body: EventBody) -> Self {
+        Self(Kind::Events(Box::new(body)))
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(bytes) => f.debug_tuple("Full").field(&bytes.len()).finish(),
+            Self::Pass(_) => f.write_str("Pass"),
+            Self::PassEvents(_) => f.write_str("PassEvents"),
+            Self::Events(_) => f.write_str("Events"),
+        }
+    }
+}
+
+/// What comes next of an upstream's body, or that it broke. Trailers are dropped: they are headers too.
+fn poll_pass(body: &mut Unfinished<PassBody>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+    loop {
+        let Some(rest) = body.rest_mut() else { return Poll::Ready(None) };
+        match ready!(http_body::Body::poll_frame(Pin::new(rest), cx)) {
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Poll::Ready(Some(Ok(data)));
+                }
+            }
+            Some(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "an upstream broke off in an answer");
+                body.finish();
+                return Poll::Ready(Some(Err(BodyError)));
+            }
+            None => {
+                body.finish();
+                return Poll::Ready(None);
+            }
+        }
+    }
+}
+
+/// The end of a stream of events that broke: whatever was unfinished is made harmless, then the request
+/// gets its error, since a status was sent long ago (`basic/transports/streamable-http`).
+fn broken(id: Option<&str>) -> Bytes {
+    let mut out = sse::ABORT.to_vec();
+    if let Some(id) = id {
+        let error = RpcError::new(Code::INTERNAL, "the upstream broke off before its answer was complete");
+        sse::write_message(&mut out, &write_error(Some(id), &error));
+    }
+    out.into()
+}
+
+impl PassEvents {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Poll::Ready(next) = poll_pass(&mut self.body, cx) {
+            return Poll::Ready(next.map(|data| data.unwrap_or_else(|BodyError| broken(self.id.as_deref()))));
+        }
+        let Some(end) = &mut self.end else { return Poll::Pending };
+        ready!(end.as_mut().poll(cx));
+        self.body.finish();
+        Poll::Ready(None)
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let data = match &mut self.0 {
+            Kind::Full(bytes) if bytes.is_empty() => None,
+            Kind::Full(bytes) => Some(Ok(std::mem::take(bytes))),
+            Kind::Pass(body) => ready!(poll_pass(body, cx)),
+            Kind::PassEvents(events) => ready!(events.poll_next(cx)).map(Ok),
+            Kind::Events(body) => ready!(body.poll_next(cx)).map(Ok),
+        };
+        Poll::Ready(data.map(|data| data.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Full(bytes) => bytes.is_empty(),
+            Kind::Pass(body) | Kind::PassEvents(PassEvents { body, .. }) => {
+                body.rest().is_none_or(http_body::Body::is_end_stream)
+            }
+            Kind::Events(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Pass(body) => body.rest().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint),
+            // A stream that breaks ends with more than the upstream announced.
+            Kind::PassEvents(_) | Kind::Events(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! An upstream that speaks the client's era: its bytes pass through. What does not pass is everything that
+//! could make them something else than an answer of MCP.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http_body::Body as _;
+use protocol::mcp::{Code, RpcError};
+use upstream::PassBody;
+
+use crate::{
+    Body,
+    headers::media_type,
+    linger::Linger,
+    refuse::{bad_gateway, rpc},
+};
+
+/// What an answer is, by the media types of the protocol.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    Events,
+    Nothing,
+    Other,
+}
+
+impl Form {
+    fn of(response: &Response<PassBody>) -> Self {
+        let (headers, body) = (response.headers(), response.body());
+        if body.is_end_stream() || body.size_hint().exact() == Some(0) {
+            return Self::Nothing;
+        }
+        if is_encoded(headers) {
+            return Self::Other;
+        }
+        let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        match media_type(value) {
+            json if json.eq_ignore_ascii_case("application/json") => Self::Json,
+            events if events.eq_ignore_ascii_case("text/event-stream") => Self::Events,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Nothing was asked for in any encoding, and nothing of one is taken.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONTENT_ENCODING).iter().any(|value| value.as_bytes() != b"identity")
+}
+
+/// What an answer needs to pass.
+pub(crate) struct Passage<'a> {
+    /// The request's id, as written.
+    pub(crate) id: Option<&'a str>,
+    /// Where the rest goes when the client leaves; without it, leaving cancels.
+    pub(crate) linger: Option<Arc<Linger>>,
+    /// For a stream that stands open by itself: how long it may.
+    pub(crate) standing: Option<Duration>,
+}
+
+/// Turns an upstream's answer into ours. Nothing of the upstream's headers is in it but `Retry-After`; its
+/// session id is the caller's business.
+pub(crate) fn pass(response: Response<PassBody>, Passage { id, linger, standing }: Passage<'_>) -> Response<Body> {
+    let (status, form) = (response.status(), Form::of(&response));
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED) {
+        // Its challenge would send the client to an authorization server that is not ours.
+        return bad_gateway(id, "the upstream refused Portico's credentials");
+    }
+    if !(status.is_success() || status.is_client_error() || status.is_server_error()) {
+        return bad_gateway(id, "the upstream answered with a redirect");
+    }
+    let retry_after = response.headers().get(header::RETRY_AFTER).cloned();
+    let mut ours = match form {
+        Form::Json => typed(Body::pass(response.into_body(), linger), "application/json"),
+        Form::Events => {
+            let id = id.map(Into::into);
+            let mut ours = typed(Body::pass_events(response.into_body(), id, linger, standing), "text/event-stream");
+            no_buffering(ours.headers_mut());
+            ours
+        }
+        Form::Nothing => Response::new(Body::empty()),
+        // The status tells a client whether its session is gone, whether there is a stream to open and which
+        // era the server speaks, so it stays; the text does not.
+        Form::Other if status.is_client_error() => {
+            let message = format!("the upstream answered {} without a JSON-RPC message", status.as_u16());
+            rpc(status, id, &RpcError::new(Code::INTERNAL, message))
+        }
+        Form::Other => return bad_gateway(id, "the upstream's answer is neither JSON nor a stream of events"),
+    };
+    *ours.status_mut() = status;
+    if let Some(retry_after) = retry_after {
+        ours.headers_mut().insert(header::RETRY_AFTER, retry_after);
+    }
+    ours
+}
+
+fn typed(body: Body, media_type: &'static str) -> Response<Body> {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// Asks proxies in front of us not to collect a stream before they pass it on.
+pub(crate) fn no_buffering(headers: &mut HeaderMap) {
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+}
+
+#[cfg(test)]
+mod tests;
