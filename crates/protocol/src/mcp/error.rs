@@ -115,3 +115,36 @@ fn begin(out: &mut Vec<u8>, id: Option<&str>) {
     out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
     out.extend_from_slice(id.unwrap_or("null").as_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_statuses() {
+        for (code, status) in [
+            (-32700, 400),
+            (-32600, 400),
+            (-32601, 404),
+            (-32602, 200),
+            (-32603, 200),
+            (-32020, 400),
+            (-32021, 400),
+            (-32022, 400),
+            (-1, 200),
+        ] {
+            assert_eq!(Code(code).modern_status(), status, "{code}");
+        }
+    }
+
+    #[test]
+    fn bodies_repeat_the_id_as_it_was_written() {
+        let error = RpcError::new(Code::INTERNAL, "a \"b\"").with_data(serde_json::json!([1]));
+        let body = String::from_utf8(write_error(Some("\"x\""), &error)).unwrap();
+        assert_eq!(body, r#"{"jsonrpc":"2.0","id":"x","error":{"code":-32603,"message":"a \"b\"","data":[1]}}"#);
+        let body = String::from_utf8(write_error(None, &RpcError::new(Code::PARSE_ERROR, "x"))).unwrap();
+        assert_eq!(body, r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"x"}}"#);
+        let result = RawValue::from_string("{ }".to_owned()).unwrap();
+        assert_eq!(write_result("7", &result), br#"{"jsonrpc":"2.0","id":7,"result":{ }}"#);
+    }
+}

@@ -60,3 +60,49 @@ pub fn encode(text: &str) -> HeaderValue {
     };
     value.expect("printable ASCII is a header value")
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_sentinel_is_strict() {
+        for (value, text) in [
+            ("echo", Ok("echo")),
+            ("=?base64?", Ok("=?base64?")),
+            ("=?BASE64?ZWNobw==?=", Ok("=?BASE64?ZWNobw==?=")),
+            ("=?base64??=", Ok("")),
+            ("=?base64?ZWNobw==?=", Ok("echo")),
+            ("=?base64?ZWNobw?=", Err(Unreadable)),
+            ("=?base64?ZWNobx==?=", Err(Unreadable)),
+            ("=?base64?_-8=?=", Err(Unreadable)),
+            ("=?base64?/w==?=", Err(Unreadable)),
+            ("=?base64?ZWNo bw==?=", Err(Unreadable)),
+        ] {
+            assert_eq!(decode(value).as_deref(), text.as_ref().map(|text| *text), "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_decodes(text in ".{0,60}") {
+            let value = encode(&text);
+            prop_assert_eq!(decode(value.to_str().unwrap()).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn only_what_has_to_be_is_encoded() {
+        for (text, value) in [
+            ("get_weather", "get_weather"),
+            ("a b", "a b"),
+            (" a", "=?base64?IGE=?="),
+            ("é", "=?base64?w6k=?="),
+            ("=?base64?x?=", "=?base64?PT9iYXNlNjQ/eD89?="),
+        ] {
+            assert_eq!(encode(text), value);
+        }
+    }
+}

@@ -131,8 +131,9 @@ impl Decoder {
 pub const KEEP_ALIVE: &[u8] = b": \n\n";
 
 /// Ends whatever event a broken stream left unfinished in a way that readers ignore it: it becomes an
-/// event of a type that nobody listens to, or none at all if nothing was unfinished.
-pub const ABORT: &[u8] = b"\nevent: aborted\n\n";
+/// event of a type that nobody listens to, or none at all if nothing was unfinished. The colon makes a line
+/// of whatever stands before it, or a comment: an empty line would finish the event instead.
+pub const ABORT: &[u8] = b":\nevent: aborted\n\n";
 
 /// Writes one message as an event. Line ends can only be whitespace between JSON tokens; each begins a
 /// new `data` line.
