@@ -55,9 +55,9 @@ pub struct HttpLimits {
 impl Default for HttpLimits {
     fn default() -> Self {
         Self {
-            head: Duration::from_secs(300),
-            body_idle: Duration::from_secs(60),
-            stream_idle: Duration::from_secs(3600),
+            head: Duration::from_mins(5),
+            body_idle: Duration::from_mins(1),
+            stream_idle: Duration::from_hours(1),
             keep: Duration::from_secs(4),
             max_idle: 64,
         }

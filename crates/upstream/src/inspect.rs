@@ -154,7 +154,7 @@ async fn look(conversation: &mut Conversation<'_>) -> Result<Offer, InspectError
 /// sessions would execute any other.
 async fn discover(conversation: &mut Conversation<'_>) -> Result<Option<Introduction>, InspectError> {
     conversation.era = Era::Modern;
-    conversation.version = MODERN_VERSIONS[0].to_owned();
+    MODERN_VERSIONS[0].clone_into(&mut conversation.version);
     let asked = timeout(PROBE, conversation.request(method::DISCOVER, json!({}))).await;
     let error = match asked {
         Err(_) | Ok(Err(InspectError::TooSlow)) => return Ok(None),

@@ -23,7 +23,7 @@ const CONNECT_ONE: Duration = Duration::from_secs(3);
 /// How many addresses of a host are tried.
 const TRIES: usize = 4;
 /// After so long a silence the kernel asks whether the other side is still there.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+const KEEPALIVE: Duration = Duration::from_mins(1);
 
 /// Connects to hosts that the guard allows. Cheap to clone.
 ///

@@ -126,7 +126,7 @@ const NOT_PUBLIC_V4: [([u8; 4], u32); 15] = [
     ([240, 0, 0, 0], 4),     // reserved, broadcast
 ];
 
-/// What is not public within 2000::/3, outside of which nothing is: so also not ::/96 (IPv4-compatible),
+/// What is not public within `2000::/3`, outside of which nothing is: so also not `::/96` (IPv4-compatible),
 /// `64:ff9b::/96` and `64:ff9b:1::/48` (NAT64), `100::/64`, `fc00::/7`, `fe80::/10`, `fec0::/10` and
 /// `ff00::/8`. An IPv4-mapped address was unwrapped before.
 const NOT_PUBLIC_V6: [([u16; 2], u32); 4] = [

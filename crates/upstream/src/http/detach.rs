@@ -25,7 +25,7 @@ pub struct Drain {
 
 impl Default for Drain {
     fn default() -> Self {
-        Self { bytes: 64 * 1024 * 1024, time: Duration::from_secs(600) }
+        Self { bytes: 64 * 1024 * 1024, time: Duration::from_mins(10) }
     }
 }
 
@@ -61,10 +61,13 @@ pub fn uncancelled(upstream: Arc<dyn Upstream>, call: Call, limit: Drain) -> Unc
     Uncancelled { exchange: Some(exchange), limit }
 }
 
+type Exchange = Pin<Box<dyn Future<Output = Result<Answer, UpstreamError>> + Send>>;
+
 /// The future of [`uncancelled`].
 #[must_use = "nothing is sent before it is polled"]
 pub struct Uncancelled {
-    exchange: Option<Pin<Box<dyn Future<Output = Result<Answer, UpstreamError>> + Send>>>,
+    /// `None` once it is ready.
+    exchange: Option<Exchange>,
     limit: Drain,
 }
 

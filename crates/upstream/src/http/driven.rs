@@ -26,11 +26,23 @@ use crate::UpstreamError;
 /// The largest head of an answer, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
+type Wire = Pin<Box<http1::Connection<Connection, Full<Bytes>>>>;
+
+/// Moves a connection along. What goes wrong with it is told to the request or the body.
+fn poll_wire(wire: &mut Option<Wire>, cx: &mut Context<'_>) {
+    if let Some(open) = wire
+        && open.as_mut().poll(cx).is_ready()
+    {
+        // Dropped, because it answers an unfinished request at the latest then.
+        *wire = None;
+    }
+}
+
 /// One connection, and the handle to send over it. It moves only while somebody polls it.
 pub(super) struct Driven {
     send: http1::SendRequest<Full<Bytes>>,
     /// `None` once it has ended.
-    connection: Option<Pin<Box<http1::Connection<Connection, Full<Bytes>>>>>,
+    connection: Option<Wire>,
     home: Home,
 }
 
@@ -50,19 +62,9 @@ impl Driven {
         &self.home
     }
 
-    /// Moves the connection along. What goes wrong with it is told to the request or the body.
-    fn poll_connection(&mut self, cx: &mut Context<'_>) {
-        if let Some(connection) = &mut self.connection
-            && connection.as_mut().poll(cx).is_ready()
-        {
-            // Dropped, because it answers an unfinished request at the latest then.
-            self.connection = None;
-        }
-    }
-
     /// Whether another request can be sent.
     pub(super) fn poll_usable(&mut self, cx: &mut Context<'_>) -> bool {
-        self.poll_connection(cx);
+        poll_wire(&mut self.connection, cx);
         self.connection.is_some() && self.send.is_ready()
     }
 
@@ -74,11 +76,7 @@ impl Driven {
         let mut answer = pin!(self.send.try_send_request(request));
         let connection = &mut self.connection;
         poll_fn(|cx| {
-            if let Some(open) = connection
-                && open.as_mut().poll(cx).is_ready()
-            {
-                *connection = None;
-            }
+            poll_wire(connection, cx);
             answer.as_mut().poll(cx)
         })
         .await
@@ -118,7 +116,11 @@ impl AnswerBody {
             response.map(|body| Self { body, driven: Some(driven), pool: *pool, idle, timer: None, waiting: false });
         if response.body().body.is_end_stream() {
             let body = response.body_mut();
-            poll_fn(|cx| Poll::Ready(body.finish(cx))).await;
+            poll_fn(|cx| {
+                body.finish(cx);
+                Poll::Ready(())
+            })
+            .await;
         }
         Ok(response)
     }
@@ -140,7 +142,7 @@ impl AnswerBody {
         }
         // Asking made room for a frame, which the connection fills now.
         if let Some(driven) = &mut self.driven {
-            driven.poll_connection(cx);
+            poll_wire(&mut driven.connection, cx);
         }
         Pin::new(&mut self.body).poll_frame(cx)
     }
