@@ -15,6 +15,7 @@ mod servers;
 mod signing;
 mod tenants;
 mod users;
+mod words;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ pub use self::{
     signing::{KeyState, SigningKey, SigningKeys},
     tenants::{Member, Membership, Tenant, TenantState, TenantView, Tenants},
     users::{Identity, LocalAccount, SignInMethod, User, UserState, Users},
+    words::UnknownWord,
 };
 pub use crate::feed::Changes;
 
