@@ -1,0 +1,240 @@
+mod codes;
+mod revoke;
+mod rotate;
+
+use async_trait::async_trait;
+use model::{GrantId, Timestamp, UserId};
+use storage::{
+    Result, StorageError,
+    repo::{AuditEvent, Code, Grant, GrantState, Grants, Redeemed, Refresh, RefreshFamily, Rotated, TokenHash},
+};
+
+use crate::{
+    Sqlite,
+    database::Write,
+    failed,
+    row::{from_text, id, or_taken, time, word},
+};
+
+struct GrantRow {
+    id: Vec<u8>,
+    user: Vec<u8>,
+    method: String,
+    tenant: Vec<u8>,
+    server: Vec<u8>,
+    client_id: String,
+    client_name: Option<String>,
+    resource: String,
+    scopes: String,
+    state: String,
+    revoked_at: Option<i64>,
+    created_at: i64,
+    last_used_at: Option<i64>,
+    expires_at: i64,
+}
+
+impl GrantRow {
+    fn parse(self) -> Result<Grant> {
+        let state = match (self.state.as_str(), self.revoked_at) {
+            ("pending", None) => GrantState::Pending,
+            ("active", None) => GrantState::Active,
+            ("revoked", Some(at)) => GrantState::Revoked { at: time(at) },
+            _ => return Err(StorageError::damaged("grant.state", "state and time do not fit")),
+        };
+        Ok(Grant {
+            id: id("grant.id", &self.id)?,
+            user: id("grant.user", &self.user)?,
+            method: word("grant.method", &self.method)?,
+            tenant: id("grant.tenant", &self.tenant)?,
+            server: id("grant.server", &self.server)?,
+            client_id: self.client_id,
+            client_name: self.client_name,
+            resource: from_text("grant.resource", self.resource)?,
+            scopes: word("grant.scopes", &self.scopes)?,
+            state,
+            created_at: time(self.created_at),
+            last_used_at: self.last_used_at.map(time),
+            expires_at: time(self.expires_at),
+        })
+    }
+}
+
+/// How a state stands in its two columns.
+fn columns(state: GrantState) -> (&'static str, Option<i64>) {
+    match state {
+        GrantState::Pending => ("pending", None),
+        GrantState::Active => ("active", None),
+        GrantState::Revoked { at } => ("revoked", Some(at.millis())),
+    }
+}
+
+impl Write {
+    async fn insert_grant(&mut self, grant: &Grant) -> Result<()> {
+        let (id, user, tenant) =
+            (grant.id.bytes().as_slice(), grant.user.bytes().as_slice(), grant.tenant.bytes().as_slice());
+        let (server, method) = (grant.server.bytes().as_slice(), grant.method.to_string());
+        let (resource, scopes) = (grant.resource.as_str(), grant.scopes.to_string());
+        let (state, revoked_at) = columns(grant.state);
+        let (created_at, expires_at) = (grant.created_at.millis(), grant.expires_at.millis());
+        let last_used_at = grant.last_used_at.map(Timestamp::millis);
+        sqlx::query!(
+            r#"INSERT INTO "grant"
+                   (id, "user", method, tenant, server, client_id, client_name, resource, scopes, state,
+                    revoked_at, created_at, last_used_at, expires_at)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"#,
+            id,
+            user,
+            method,
+            tenant,
+            server,
+            grant.client_id,
+            grant.client_name,
+            resource,
+            scopes,
+            state,
+            revoked_at,
+            created_at,
+            last_used_at,
+            expires_at,
+        )
+        .execute(self.on())
+        .await
+        .map_err(or_taken("the grant"))?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Grants for Sqlite {
+    async fn authorize(&self, grant: &Grant, code: &Code, audit: &AuditEvent) -> Result<()> {
+        if code.grant != grant.id {
+            return Err(StorageError::Missing("the code's grant"));
+        }
+        let mut write = self.write().await?;
+        write.insert_grant(grant).await?;
+        write.insert_code(code).await?;
+        write.audit(audit).await?;
+        write.commit().await
+    }
+
+    async fn code(&self, hash: &TokenHash) -> Result<Option<(Code, Grant)>> {
+        self.code_and_grant(hash).await
+    }
+
+    async fn redeem(
+        &self,
+        code: &TokenHash,
+        refresh: Option<&Refresh>,
+        now: Timestamp,
+        audit: &AuditEvent,
+    ) -> Result<Redeemed> {
+        let mut write = self.write().await?;
+        let Some(grant) = write.use_code(code, now).await? else { return Ok(Redeemed::No) };
+        write.activate(grant, now).await?;
+        if let Some(refresh) = refresh {
+            if refresh.grant != grant {
+                return Err(StorageError::Missing("the refresh token's grant"));
+            }
+            write.insert_refresh(refresh).await?;
+        }
+        write.audit(audit).await?;
+        write.commit().await?;
+        Ok(Redeemed::Yes)
+    }
+
+    async fn count_failure(&self, code: &TokenHash) -> Result<()> {
+        let code = code.as_slice();
+        let mut write = self.write().await?;
+        sqlx::query!("UPDATE code SET failures = failures + 1 WHERE hash = ?", code)
+            .execute(write.on())
+            .await
+            .map_err(failed)?;
+        write.commit().await
+    }
+
+    async fn refresh(&self, hash: &TokenHash) -> Result<Option<RefreshFamily>> {
+        self.family(hash).await
+    }
+
+    async fn rotate(
+        &self,
+        child: &Refresh,
+        now: Timestamp,
+        grace_from: Timestamp,
+        siblings: u32,
+        audit: &AuditEvent,
+    ) -> Result<Rotated> {
+        let mut write = self.write().await?;
+        let rotated = write.replace_refresh(child, now, grace_from, siblings).await?;
+        if rotated != Rotated::No {
+            write.audit(audit).await?;
+            write.commit().await?;
+        }
+        Ok(rotated)
+    }
+
+    async fn grant(&self, id: GrantId) -> Result<Option<Grant>> {
+        let mut read = self.read().acquire().await.map_err(failed)?;
+        grant_on(&mut read, id).await
+    }
+
+    async fn of_user(&self, user: UserId, now: Timestamp) -> Result<Vec<Grant>> {
+        let (user, now) = (user.bytes().as_slice(), now.millis());
+        let rows = sqlx::query_as!(
+            GrantRow,
+            r#"SELECT id, "user", method, tenant, server, client_id, client_name, resource, scopes, state,
+                      revoked_at, created_at, last_used_at, expires_at
+               FROM "grant"
+               WHERE "user" = ? AND state = 'active' AND expires_at > ?
+               ORDER BY created_at DESC, id DESC"#,
+            user,
+            now,
+        )
+        .fetch_all(self.read())
+        .await
+        .map_err(failed)?;
+        rows.into_iter().map(GrantRow::parse).collect()
+    }
+
+    async fn revoke(&self, id: GrantId, now: Timestamp, audit: &AuditEvent) -> Result<bool> {
+        let mut write = self.write().await?;
+        if !write.revoke_grant(id, now).await? {
+            return Ok(false);
+        }
+        write.audit(audit).await?;
+        write.commit().await?;
+        Ok(true)
+    }
+
+    async fn revoked_since(&self, since: Timestamp) -> Result<Vec<GrantId>> {
+        let since = since.millis();
+        let ids = sqlx::query_scalar!(r#"SELECT id FROM "grant" WHERE revoked_at >= ? ORDER BY revoked_at"#, since)
+            .fetch_all(self.read())
+            .await
+            .map_err(failed)?;
+        ids.iter().map(|bytes| id("grant.id", bytes)).collect()
+    }
+
+    async fn purge(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        let mut write = self.write().await?;
+        let purged = write.purge_grants(before, limit).await?;
+        write.commit().await?;
+        Ok(purged)
+    }
+}
+
+async fn grant_on(read: &mut sqlx::SqliteConnection, id: GrantId) -> Result<Option<Grant>> {
+    let id = id.bytes().as_slice();
+    let row = sqlx::query_as!(
+        GrantRow,
+        r#"SELECT id, "user", method, tenant, server, client_id, client_name, resource, scopes, state,
+                  revoked_at, created_at, last_used_at, expires_at
+           FROM "grant"
+           WHERE id = ?"#,
+        id,
+    )
+    .fetch_optional(read)
+    .await
+    .map_err(failed)?;
+    row.map(GrantRow::parse).transpose()
+}
