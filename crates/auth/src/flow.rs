@@ -17,3 +17,14 @@ pub(crate) async fn identified(
 ) -> Result<Response, Problem> {
     Err(Problem::not_found())
 }
+
+/// Goes on with a transaction after the identity provider sent the browser back with an error, which the
+/// callback has held to the same checks as a success. `by_person` tells whether the person declined there.
+pub(crate) async fn declined(
+    _auth: &Auth,
+    _txn: &str,
+    _headers: &http::HeaderMap,
+    _by_person: bool,
+) -> Result<Response, Problem> {
+    Err(Problem::not_found())
+}

@@ -17,6 +17,7 @@ mod guard;
 mod keys;
 mod leave;
 mod parts;
+mod refusal;
 mod routes;
 mod session;
 mod signin;
@@ -26,6 +27,7 @@ pub use crate::{
     config::{AuthConfig, Lifetimes, RegistrationLimits},
     guard::Guard,
     parts::{Auth, AuthError, AuthParts},
-    routes::routes,
+    routes::{pages, routes},
     session::{Browser, SignedIn, session_layer},
+    signin::{Setup, SetupLink, login_path},
 };

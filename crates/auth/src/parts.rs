@@ -12,7 +12,7 @@ use storage::{
     repo::{Actor, AuditEvent, Repos},
 };
 
-use crate::{AuthConfig, Guard, follow::Snapshot};
+use crate::{AuthConfig, Guard, connect::Issuers, follow::Snapshot, signin::Attempts};
 
 /// What [`Auth`] is made of.
 #[derive(Clone, Debug)]
@@ -52,7 +52,6 @@ pub struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) origins: Arc<Origins>,
-    #[expect(dead_code, reason = "connections use it")]
     pub(crate) outbound: Outbound,
     pub(crate) config: AuthConfig,
     /// Signing keys and revocations, in memory.
@@ -62,6 +61,10 @@ pub struct Shared {
     pub(crate) registrations_by_address: Throttle,
     pub(crate) registrations: Throttle,
     pub(crate) token_requests: Throttle,
+    /// Sign-ins with a password, counted.
+    pub(crate) attempts: Attempts,
+    /// Metadata and keys of identity providers.
+    pub(crate) issuers: Issuers,
     feed: OnceLock<Arc<Follower>>,
 }
 
@@ -90,6 +93,8 @@ impl Auth {
             registrations_by_address: throttle(config.registration.per_address),
             registrations: throttle(config.registration.global),
             token_requests: throttle(config.token_requests),
+            attempts: Attempts::new(Arc::clone(&clock)),
+            issuers: Issuers::new(Arc::clone(&clock)),
             feed: OnceLock::new(),
             origins: Arc::new(origins),
             repos,

@@ -1,55 +1,177 @@
-//! Browser sessions.
+//! Browser sessions: who is signed in, in which browser, and how.
+//!
+//! Invariants:
+//! - The session's id is only in the cookie. What is stored is stored under its SHA-256.
+//! - Signing in always makes a new id; signing out deletes the record, and nothing writes it again.
+//! - Only a sign-in writes a session. Browsers that have not signed in have a random cookie and no record.
 
-use axum::extract::FromRequestParts;
-use http::request::Parts;
-use http_kit::Problem;
-use model::Timestamp;
-use storage::repo::{SignInMethod, User};
+mod browser;
+mod store;
 
-use crate::Auth;
+use std::fmt;
 
-/// Who is signed in in a browser, and since when.
+use axum::http::{HeaderMap, HeaderValue};
+use http_kit::{Problem, cookies};
+use model::{SessionId, TenantId, Timestamp, UserId, random_token};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use storage::repo::{ConnectionOwner, SignInMethod, User, UserState};
+use tower_sessions::{Expiry, Session, SessionManagerLayer, cookie::SameSite};
+
+pub use self::browser::Browser;
+pub(crate) use self::browser::BrowserSession;
+use self::store::Store;
+use crate::{Auth, refusal::refusal};
+
+/// The session's cookie, before its prefix.
+const COOKIE: &str = "portico";
+/// The cookie of a browser that has not signed in, before its prefix.
+const VISITOR_COOKIE: &str = "portico_visitor";
+/// The one value of a session's record.
+const SIGNED_IN: &str = "signed_in";
+
+/// The layer that every route with pages needs around it.
+pub type SessionLayer = SessionManagerLayer<Store>;
+
+/// Makes the layer. Its cookie lives as long as the longest session: how long a session really lives, the
+/// store decides.
+pub fn session_layer(auth: &Auth) -> SessionLayer {
+    let longest = auth.config.lifetimes.session.try_into().unwrap_or(time::Duration::WEEK);
+    SessionManagerLayer::new(Store::new(auth))
+        .with_name(auth.origins.cookie(COOKIE))
+        .with_secure(auth.origins.https())
+        .with_http_only(true)
+        .with_same_site(SameSite::Lax)
+        .with_path("/")
+        .with_expiry(Expiry::OnInactivity(longest))
+}
+
+/// What a session's record holds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Record {
+    id: SessionId,
+    user: UserId,
+    method: SignInMethod,
+    at: Timestamp,
+}
+
+/// Who is signed in in a browser, how and since when.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
     /// The person; active, as of this request.
     pub user: User,
-    /// How the session was made.
+    /// How they signed in.
     pub method: SignInMethod,
-    /// When the person proved who they are.
+    /// When they proved who they are.
     pub at: Timestamp,
+    /// The session, as logs and audit name it.
+    pub session: SessionId,
+    /// The one tenant that this way of signing in opens; `None` for all.
+    only: Option<TenantId>,
 }
 
-/// The session of a browser, which may have nobody signed in. Never refuses a browser; fails only with
-/// the store.
-#[derive(Debug)]
-pub(crate) struct BrowserSession {
-    pub(crate) signed_in: Option<SignedIn>,
-}
-
-impl BrowserSession {
-    /// Ends the session: in the store now, in the browser with this answer.
-    pub(crate) async fn end(&mut self) -> Result<(), Problem> {
-        self.signed_in = None;
-        Ok(())
+impl SignedIn {
+    /// Whether this way of signing in opens a tenant: an identity of a tenant's connection opens only
+    /// that one. Membership is another question.
+    pub fn opens(&self, tenant: TenantId) -> bool {
+        self.only.is_none_or(|only| only == tenant)
     }
 }
 
-impl FromRequestParts<Auth> for BrowserSession {
-    type Rejection = Problem;
+/// What ties a thing to one browser: a hash of its session's cookie or, before sign-in, of its visitor's
+/// cookie. It changes at sign-in. Safe to store.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding([u8; 32]);
 
-    async fn from_request_parts(_parts: &mut Parts, _auth: &Auth) -> Result<Self, Problem> {
-        Ok(Self { signed_in: None })
+impl Binding {
+    /// `kind` keeps the two cookies apart.
+    fn of(kind: &str, secret: &str) -> Self {
+        Self(Sha256::new().chain_update(kind).chain_update([0]).chain_update(secret).finalize().into())
+    }
+
+    /// The hash.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 }
 
-/// The person behind a request of a page; nobody signed in → 303 to `/login?return=…`.
-#[derive(Clone, Debug)]
-pub struct Browser {
-    /// Who, how and since when.
-    pub signed_in: SignedIn,
+impl fmt::Debug for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Binding")
+    }
 }
 
-/// The layer that every route with pages needs around it.
-pub fn session_layer(_auth: &Auth) -> tower::layer::util::Identity {
-    tower::layer::util::Identity::new()
+/// Signs a person in: the browser gets a session with a new id, whatever it had before.
+async fn sign_in(auth: &Auth, session: &Session, user: User, method: SignInMethod) -> Result<SignedIn, Problem> {
+    let record = Record { id: auth.id(), user: user.id, method, at: auth.clock.now() };
+    let signed_in = admit(auth, record, user).await?;
+    let signed_in = signed_in.ok_or_else(|| Problem::forbidden("This account cannot sign in."))?;
+    // Deletes what the browser had; saving then makes a new id.
+    session.cycle_id().await.map_err(problem)?;
+    session.insert(SIGNED_IN, &record).await.map_err(problem)?;
+    session.save().await.map_err(problem)?;
+    tracing::info!(user.id = %record.user, session.id = %record.id, "signed in");
+    Ok(signed_in)
+}
+
+/// Ends a session: its record is gone when this returns, its cookie with the answer.
+async fn sign_out(session: &Session) -> Result<(), Problem> {
+    session.flush().await.map_err(problem)
+}
+
+/// Who is signed in; `None` too for people who are gone or blocked and for sessions made through a
+/// connection that is gone. Their sessions end here.
+async fn signed_in(auth: &Auth, session: &Session) -> Result<Option<SignedIn>, Problem> {
+    let Some(record) = session.get::<Record>(SIGNED_IN).await.map_err(problem)? else { return Ok(None) };
+    let signed_in = match auth.registry.user(record.user).await.map_err(refusal)? {
+        Some(user) => admit(auth, record, user).await?,
+        None => None,
+    };
+    match session.id() {
+        Some(id) if signed_in.is_some() => Store::new(auth).renew(&id).await?,
+        _ => sign_out(session).await?,
+    }
+    Ok(signed_in)
+}
+
+/// Looks at what decides whether a session still counts.
+async fn admit(auth: &Auth, record: Record, user: User) -> Result<Option<SignedIn>, Problem> {
+    let only = match record.method {
+        SignInMethod::Local => None,
+        SignInMethod::Connection(id) => match auth.repos.connections.connection(id).await? {
+            Some(connection) => match connection.owner {
+                ConnectionOwner::Tenant(tenant) => Some(tenant),
+                ConnectionOwner::Platform => None,
+            },
+            None => return Ok(None),
+        },
+    };
+    let Record { id: session, method, at, user: _ } = record;
+    Ok((user.state == UserState::Active).then_some(SignedIn { user, method, at, session, only }))
+}
+
+/// A browser that has not signed in: by its cookie, or a new one.
+fn visitor(auth: &Auth, headers: &HeaderMap) -> (Binding, Option<HeaderValue>) {
+    let name = auth.origins.cookie(VISITOR_COOKIE);
+    if let Some(known) = cookies::get(headers, &name).filter(|value| value.len() == 64) {
+        return (Binding::of("visitor", known), None);
+    }
+    let value = random_token(&*auth.entropy, "");
+    (Binding::of("visitor", &value), Some(cookies::set(&name, &value, Some(store::VISIT))))
+}
+
+/// SHA-256 in hexadecimal: how secrets that are keys are stored.
+pub(crate) fn hash_hex(secret: &str) -> String {
+    use fmt::Write as _;
+    Sha256::digest(secret).iter().fold(String::with_capacity(64), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+        text
+    })
+}
+
+fn problem(error: tower_sessions::session::Error) -> Problem {
+    match error {
+        tower_sessions::session::Error::Store(error) => Problem::unavailable(error),
+        error @ tower_sessions::session::Error::SerdeJson(_) => Problem::internal(error),
+    }
 }

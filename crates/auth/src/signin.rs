@@ -1,10 +1,30 @@
-//! The pages for signing in and out, and set-up.
+//! The pages of signing in and out, and of set-up.
+//!
+//! Invariants:
+//! - What is wrong about a sign-in is never said: one message for every reason.
+//! - After sign-in a browser goes to a path of this site and nowhere else.
+//! - `GET` changes nothing here.
 
-use axum::Router;
+mod attempts;
+mod login;
+mod logout;
+mod return_path;
+mod setup;
 
+use axum::{Router, routing::get};
+
+pub(crate) use self::{attempts::Attempts, return_path::ReturnPath};
+pub use self::{
+    return_path::login_path,
+    setup::{Setup, SetupLink},
+};
 use crate::Auth;
 
-/// `/login`, `/logout`, `/setup`.
+/// `/login`, `/logout` and `/setup`.
 pub(crate) fn routes() -> Router<Auth> {
     Router::new()
+        .route(login::PATH, get(login::get).post(login::post))
+        .route(login::CONNECTION_PATH, get(login::connection))
+        .route(logout::PATH, get(logout::get).post(logout::post))
+        .route(setup::PATH, get(setup::get).post(setup::post))
 }

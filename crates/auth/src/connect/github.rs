@@ -1,0 +1,65 @@
+//! GitHub and GitHub Enterprise: OAuth without OpenID Connect. Who somebody is, the API says.
+
+use http_kit::outbound::Outbound;
+use model::Secret;
+use oauth2::AuthType;
+use registry::Claims;
+use serde::Deserialize;
+use storage::repo::Endpoints;
+
+use super::{
+    error::ConnectError,
+    exchange::get_json,
+    provider::{OauthEndpoints, Provider, acceptable},
+};
+
+const AUTHORIZE: &str = "https://github.com/login/oauth/authorize";
+const TOKEN: &str = "https://github.com/login/oauth/access_token";
+const API: &str = "https://api.github.com";
+
+/// The usual places, or where configuration says.
+pub(super) fn provider(known: &Endpoints) -> Result<Provider, ConnectError> {
+    let endpoint = |place: &Option<String>, usual| {
+        acceptable(place.as_deref().unwrap_or(usual))
+            .ok_or(ConnectError::Misconfigured("an endpoint is neither https nor on this machine"))
+    };
+    let endpoints = OauthEndpoints {
+        authorize: endpoint(&known.authorize, AUTHORIZE)?,
+        token: endpoint(&known.token, TOKEN)?,
+        auth: AuthType::RequestBody,
+    };
+    let api = endpoint(&known.api, API)?.as_str().trim_end_matches('/').to_owned();
+    Ok(Provider::Github { endpoints, api })
+}
+
+/// `GET /user`. The login can be renamed and taken by somebody else; the id is for good.
+#[derive(Deserialize)]
+struct User {
+    id: u64,
+    login: String,
+    name: Option<String>,
+}
+
+/// An entry of `GET /user/emails`.
+#[derive(Deserialize)]
+struct Email {
+    email: String,
+    primary: bool,
+    verified: bool,
+}
+
+/// Who a token belongs to. The address is the primary one, if GitHub has verified it; not the one on the
+/// profile, which is free text.
+pub(super) async fn identity(outbound: &Outbound, api: &str, token: &Secret) -> Result<Claims, ConnectError> {
+    let user: User = get_json(outbound, &format!("{api}/user"), Some(token), "user of GitHub's API").await?;
+    let emails = get_json(outbound, &format!("{api}/user/emails"), Some(token), "addresses of GitHub's API").await;
+    let emails: Vec<Email> = match emails {
+        Ok(emails) => emails,
+        // Without the scope, which people and organisations can take away, the address is just not known.
+        Err(ConnectError::Status(_, status)) if matches!(status.as_u16(), 403 | 404) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let email = emails.into_iter().find(|email| email.primary && email.verified).map(|email| email.email);
+    let name = user.name.filter(|name| !name.trim().is_empty()).unwrap_or(user.login);
+    Ok(Claims { subject: user.id.to_string(), name: Some(name), email_verified: email.is_some(), email })
+}

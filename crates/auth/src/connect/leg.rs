@@ -1,0 +1,157 @@
+//! The record of one round trip, and the cookie that ties it to its browser (records 8 and 9 of the
+//! design).
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderValue};
+use http_kit::{Problem, cookies};
+use model::{ConnectionId, random_token};
+use serde::{Deserialize, Serialize};
+use storage::{Collection, Durability, Keep, Owner, Place, StorageError, repo::Connection};
+use subtle::ConstantTimeEq as _;
+
+use super::{Purpose, provider::Issuer};
+use crate::{Auth, session::hash_hex};
+
+/// How long a person may stay at the provider.
+const LIFETIME: Duration = Duration::from_mins(10);
+/// How many round trips one browser may have open; beyond it, the oldest cookie goes, so that a browser
+/// never sends more than its header may hold.
+const MOST: usize = 8;
+/// What a `state` of ours is at most, in bytes.
+const LONGEST_STATE: usize = 128;
+
+const LEGS: Collection = Collection { name: "sign-in", durability: Durability::Volatile, format: 1 };
+
+/// What is remembered of a round trip. Stored sealed, under the hash of its `state`.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Leg {
+    pub(super) connection: ConnectionId,
+    pub(super) purpose: Purpose,
+    /// The issuer that has to answer; `None` for providers without OpenID Connect.
+    issuer: Option<String>,
+    /// Whether it said that it names itself in its answers (RFC 9207).
+    names_itself: bool,
+    pub(super) nonce: String,
+    /// PKCE (RFC 7636).
+    pub(super) verifier: String,
+    /// SHA-256 of the flow cookie.
+    flow: String,
+}
+
+/// A round trip that has begun.
+pub(super) struct Started {
+    pub(super) state: String,
+    pub(super) nonce: String,
+    pub(super) verifier: String,
+    /// The flow cookie, and whatever had to go for it.
+    pub(super) cookies: Vec<HeaderValue>,
+}
+
+/// Remembers a new round trip.
+pub(super) async fn begin(
+    auth: &Auth,
+    connection: &Connection,
+    issuer: Option<&Issuer>,
+    purpose: Purpose,
+    headers: &HeaderMap,
+) -> Result<Started, Problem> {
+    let random = || random_token(&*auth.entropy, "");
+    let (state, nonce, verifier) = (random(), random(), random());
+    let flow = format!("{}.{}", auth.clock.now().seconds(), random());
+    let leg = Leg {
+        connection: connection.id,
+        purpose,
+        issuer: issuer.map(|issuer| issuer.metadata.issuer.clone()),
+        names_itself: issuer.is_some_and(|issuer| issuer.metadata.names_itself),
+        nonce: nonce.clone(),
+        verifier: verifier.clone(),
+        flow: hash_hex(&flow),
+    };
+    let value = zeroize::Zeroizing::new(serde_json::to_vec(&leg).map_err(Problem::internal)?);
+    let keep = Keep::Until(auth.clock.now() + LIFETIME);
+    auth.kv.put(place(&hash_hex(&state)), &value, keep).await?;
+    let mut set = oldest(auth, headers);
+    set.push(cookies::set(&cookie_name(auth, &state), &flow, Some(LIFETIME)));
+    Ok(Started { state, nonce, verifier, cookies: set })
+}
+
+/// Takes a round trip that came back, if it was this browser's, at this connection, from the issuer that
+/// was meant. Otherwise everything stays as it is, and the right browser can still finish.
+pub(super) async fn claim(
+    auth: &Auth,
+    segment: &str,
+    state: &str,
+    iss: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<(Connection, Leg), Problem> {
+    if state.len() > LONGEST_STATE {
+        return Err(foreign());
+    }
+    let key = hash_hex(state);
+    let entry = auth.kv.get(place(&key)).await?.ok_or_else(foreign)?;
+    let leg: Leg = parse(&entry.value)?;
+    let flow = cookies::get(headers, &cookie_name(auth, state)).ok_or_else(foreign)?;
+    if !bool::from(hash_hex(flow).as_bytes().ct_eq(leg.flow.as_bytes())) {
+        return Err(foreign());
+    }
+    let connection = auth.repos.connections.by_callback(segment).await?.ok_or_else(foreign)?;
+    if connection.id != leg.connection || !leg.is_answer_of(iss) {
+        tracing::warn!(connection.id = %connection.id, "an answer came back from another provider than was asked");
+        return Err(foreign());
+    }
+    // Of several requests with this answer, one goes on.
+    let taken = auth.kv.take(place(&key)).await?.ok_or_else(foreign)?;
+    Ok((connection, parse(&taken.value)?))
+}
+
+impl Leg {
+    /// RFC 9207 §2.4: an issuer that names itself must do so; one that is named must be the one asked.
+    fn is_answer_of(&self, iss: Option<&str>) -> bool {
+        match (&self.issuer, iss) {
+            (Some(expected), Some(named)) => expected == named,
+            (Some(_), None) => !self.names_itself,
+            // Without OpenID Connect there is no issuer to compare with; each connection has its own callback.
+            (None, _) => true,
+        }
+    }
+}
+
+/// The one answer to a callback that is not for this browser, or not any more.
+pub(super) fn foreign() -> Problem {
+    Problem::bad_request(
+        "This sign-in was not started in this browser, took too long, or was finished already. Start again.",
+    )
+    .with_link("/login", "Sign in")
+}
+
+/// The flow cookie of a `state`. A cookie for each, so that two tabs do not disturb each other.
+pub(super) fn cookie_name(auth: &Auth, state: &str) -> String {
+    format!("{}{}", prefix(auth), &hash_hex(state)[..8])
+}
+
+fn prefix(auth: &Auth) -> String {
+    auth.origins.cookie("portico_flow_")
+}
+
+/// `Set-Cookie` values that remove the oldest flow cookies, so that one more has room.
+fn oldest(auth: &Auth, headers: &HeaderMap) -> Vec<HeaderValue> {
+    let prefix = prefix(auth);
+    let hex = |name: &str| name.len() == 8 && name.bytes().all(|b| b.is_ascii_hexdigit());
+    let mut flows: Vec<(i64, &str)> = cookies::all(headers)
+        .filter(|(name, _)| name.strip_prefix(&*prefix).is_some_and(hex))
+        // One without a time is none of ours: as old as can be.
+        .map(|(name, value)| (value.split('.').next().and_then(|at| at.parse().ok()).unwrap_or(0), name))
+        .collect();
+    flows.sort_unstable();
+    let surplus = (flows.len() + 1).saturating_sub(MOST);
+    flows[..surplus].iter().map(|(_, name)| cookies::clear(name)).collect()
+}
+
+fn place(key: &str) -> Place<'_> {
+    Place { owner: Owner::Platform, collection: LEGS, key }
+}
+
+fn parse(value: &[u8]) -> Result<Leg, StorageError> {
+    serde_json::from_slice(value).map_err(|_| StorageError::damaged(LEGS.name, "not a round trip"))
+}

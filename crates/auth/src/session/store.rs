@@ -1,0 +1,271 @@
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use model::{Clock, Entropy, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use storage::{Collection, Durability, Keep, KeyValue, Owner, Place, Revision, StorageError};
+use time::OffsetDateTime;
+use tower_sessions::{
+    SessionStore,
+    session::{Id, Record},
+    session_store::{Error, Result},
+};
+
+use super::hash_hex;
+use crate::Auth;
+
+/// How long the cookie of a browser that has not signed in lives.
+pub(super) const VISIT: Duration = Duration::from_mins(30);
+/// How much of its idle time (but at most a quarter) a session must have used up before a request renews
+/// it, so that reading pages is not a write each.
+const RENEW_AFTER: Duration = Duration::from_mins(5);
+/// How often a write is tried again when another one came between.
+const TRIES: usize = 4;
+
+const SESSIONS: Collection = Collection { name: "session", durability: Durability::Durable, format: 1 };
+
+/// Sessions in our key-value store.
+///
+/// Differs from the stores that `tower-sessions` has: the key is a hash of the id, ids come from our
+/// entropy, expiry is by our clock, and saving never brings back what a sign-out has deleted.
+#[derive(Clone, Debug)]
+pub struct Store {
+    kv: Arc<dyn KeyValue>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    /// How long a session lives without being used.
+    idle: Duration,
+    /// How long a session lives at most.
+    longest: Duration,
+}
+
+/// A record as it is stored. The id and the expiry of `tower-sessions` are not.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    created_at: Timestamp,
+    data: Vec<(String, Value)>,
+}
+
+impl Store {
+    pub(super) fn new(auth: &Auth) -> Self {
+        let (kv, clock, entropy) = (Arc::clone(&auth.kv), Arc::clone(&auth.clock), Arc::clone(&auth.entropy));
+        let lifetimes = auth.config.lifetimes;
+        Self { kv, clock, entropy, idle: lifetimes.session_idle, longest: lifetimes.session }
+    }
+
+    /// Lets a session that is being used live on, if enough of its idle time has passed.
+    pub(super) async fn renew(&self, id: &Id) -> std::result::Result<(), StorageError> {
+        let key = key(id);
+        let Some(entry) = self.kv.get(place(&key)).await? else { return Ok(()) };
+        let stored: Stored = parse(&entry.value)?;
+        let keep = self.keep(stored.created_at);
+        let gained = match (keep.until(), entry.keep.until()) {
+            (Some(new), Some(old)) => new.since(old),
+            _ => Duration::ZERO,
+        };
+        if gained >= RENEW_AFTER.min(self.idle / 4) {
+            // Whoever came between has renewed it too, or ended it: nothing is lost by losing here.
+            self.kv.replace(place(&key), entry.revision, &entry.value, keep).await?;
+        }
+        Ok(())
+    }
+
+    fn keep(&self, created_at: Timestamp) -> Keep {
+        Keep::Until((self.clock.now() + self.idle).min(created_at + self.longest))
+    }
+
+    async fn read(&self, id: &Id) -> std::result::Result<Option<(Stored, Revision)>, StorageError> {
+        match self.kv.get(place(&key(id))).await? {
+            Some(entry) => Ok(Some((parse(&entry.value)?, entry.revision))),
+            None => Ok(None),
+        }
+    }
+}
+
+fn key(id: &Id) -> String {
+    hash_hex(&id.to_string())
+}
+
+fn place(key: &str) -> Place<'_> {
+    Place { owner: Owner::Platform, collection: SESSIONS, key }
+}
+
+fn parse(value: &[u8]) -> std::result::Result<Stored, StorageError> {
+    serde_json::from_slice(value).map_err(|_| StorageError::damaged(SESSIONS.name, "not a session"))
+}
+
+fn encode(created_at: Timestamp, record: &Record) -> Result<Vec<u8>> {
+    let data = record.data.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    serde_json::to_vec(&Stored { created_at, data }).map_err(|error| Error::Encode(error.to_string()))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used as a function of errors")]
+fn failed(error: StorageError) -> Error {
+    Error::Backend(error.to_string())
+}
+
+#[async_trait]
+impl SessionStore for Store {
+    async fn create(&self, record: &mut Record) -> Result<()> {
+        let now = self.clock.now();
+        let value = encode(now, record)?;
+        for _ in 0..TRIES {
+            let mut id = [0; 16];
+            self.entropy.fill(&mut id);
+            record.id = Id(i128::from_le_bytes(id));
+            if self.kv.insert(place(&key(&record.id)), &value, self.keep(now)).await.map_err(failed)?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(Error::Backend("every new session id was taken".to_owned()))
+    }
+
+    /// Writes a record only over itself. One that is gone stays gone: a request that began before a
+    /// sign-out must not undo it.
+    async fn save(&self, record: &Record) -> Result<()> {
+        let key = key(&record.id);
+        for _ in 0..TRIES {
+            let Some((stored, revision)) = self.read(&record.id).await.map_err(failed)? else { return Ok(()) };
+            let value = encode(stored.created_at, record)?;
+            let keep = self.keep(stored.created_at);
+            if self.kv.replace(place(&key), revision, &value, keep).await.map_err(failed)?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(Error::Backend("a session was written by too many at once".to_owned()))
+    }
+
+    async fn load(&self, id: &Id) -> Result<Option<Record>> {
+        let Some((stored, _)) = self.read(id).await.map_err(failed)? else { return Ok(None) };
+        let expires = stored.created_at + self.longest;
+        let expiry_date = OffsetDateTime::from_unix_timestamp(expires.seconds())
+            .map_err(|_| Error::Decode("the session's age is out of range".to_owned()))?;
+        Ok(Some(Record { id: *id, data: stored.data.into_iter().collect(), expiry_date }))
+    }
+
+    async fn delete(&self, id: &Id) -> Result<()> {
+        self.kv.delete(place(&key(id))).await.map_err(failed).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{ManualClock, SeededEntropy};
+    use storage::Memory;
+
+    use super::*;
+
+    const IDLE: Duration = Duration::from_hours(12);
+    const LONGEST: Duration = Duration::from_hours(7 * 24);
+
+    struct Bench {
+        clock: Arc<ManualClock>,
+        kv: Arc<Memory>,
+        store: Store,
+    }
+
+    fn store_of(kv: &Arc<Memory>, clock: &Arc<ManualClock>) -> Store {
+        let entropy = Arc::new(SeededEntropy::new(5));
+        Store { kv: kv.clone(), clock: clock.clone(), entropy, idle: IDLE, longest: LONGEST }
+    }
+
+    fn bench() -> Bench {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
+        let kv = Arc::new(Memory::new(clock.clone()));
+        let store = store_of(&kv, &clock);
+        Bench { clock, kv, store }
+    }
+
+    fn record(value: i32) -> Record {
+        let data = [("n".to_owned(), Value::from(value))].into_iter().collect();
+        Record { id: Id(0), data, expiry_date: OffsetDateTime::UNIX_EPOCH }
+    }
+
+    #[tokio::test]
+    async fn what_was_deleted_is_not_saved_again() {
+        let Bench { store, .. } = bench();
+        let mut made = record(1);
+        store.create(&mut made).await.unwrap();
+        assert_eq!(store.load(&made.id).await.unwrap().unwrap().data, made.data);
+        store.delete(&made.id).await.unwrap();
+        store.save(&made).await.unwrap();
+        assert!(store.load(&made.id).await.unwrap().is_none(), "saving resurrected a session");
+        store.renew(&made.id).await.unwrap();
+        assert!(store.load(&made.id).await.unwrap().is_none(), "renewing resurrected a session");
+    }
+
+    #[tokio::test]
+    async fn creating_never_overwrites() {
+        let Bench { clock, kv, store } = bench();
+        let mut first = record(1);
+        store.create(&mut first).await.unwrap();
+        // The same entropy again: the first id that it gives is taken.
+        let twin = store_of(&kv, &clock);
+        let mut second = record(2);
+        twin.create(&mut second).await.unwrap();
+        assert_ne!(first.id, second.id);
+        assert_eq!(store.load(&first.id).await.unwrap().unwrap().data, first.data);
+    }
+
+    #[tokio::test]
+    async fn the_id_is_not_in_the_key() {
+        let Bench { kv, store, .. } = bench();
+        let mut made = record(1);
+        store.create(&mut made).await.unwrap();
+        let id = made.id.to_string();
+        assert!(kv.get(place(&id)).await.unwrap().is_none());
+        let entry = kv.get(place(&hash_hex(&id))).await.unwrap().unwrap();
+        assert!(!String::from_utf8_lossy(&entry.value).contains(&id));
+    }
+
+    #[tokio::test]
+    async fn sessions_end_when_idle_and_when_old() {
+        let Bench { clock, store, .. } = bench();
+        let mut made = record(1);
+        store.create(&mut made).await.unwrap();
+        clock.advance(IDLE - Duration::from_secs(1));
+        assert!(store.load(&made.id).await.unwrap().is_some());
+        clock.advance(Duration::from_secs(1));
+        assert!(store.load(&made.id).await.unwrap().is_none(), "idle");
+
+        let mut made = record(1);
+        store.create(&mut made).await.unwrap();
+        for _ in 0..14 {
+            clock.advance(IDLE - Duration::from_secs(1));
+            store.renew(&made.id).await.unwrap();
+        }
+        assert!(store.load(&made.id).await.unwrap().is_some(), "used all the time");
+        clock.advance(Duration::from_mins(1));
+        store.renew(&made.id).await.unwrap();
+        assert!(store.load(&made.id).await.unwrap().is_none(), "older than the longest life");
+    }
+
+    #[tokio::test]
+    async fn reading_pages_is_not_a_write_each() {
+        let Bench { clock, kv, store } = bench();
+        let mut made = record(1);
+        store.create(&mut made).await.unwrap();
+        let key = key(&made.id);
+        let revision = async || kv.get(place(&key)).await.unwrap().unwrap().revision;
+        let first = revision().await;
+        clock.advance(RENEW_AFTER - Duration::from_secs(1));
+        store.renew(&made.id).await.unwrap();
+        assert_eq!(revision().await, first);
+        clock.advance(Duration::from_secs(1));
+        store.renew(&made.id).await.unwrap();
+        assert!(revision().await > first);
+    }
+
+    #[tokio::test]
+    async fn the_last_of_two_writers_stays() {
+        let Bench { store, .. } = bench();
+        let mut made = record(1);
+        store.create(&mut made).await.unwrap();
+        let (left, right) = (Record { data: record(2).data, ..made.clone() }, Record { data: record(3).data, ..made });
+        let (a, b) = tokio::join!(store.save(&left), store.save(&right));
+        (a.unwrap(), b.unwrap());
+        let data = store.load(&left.id).await.unwrap().unwrap().data;
+        assert!(data == left.data || data == right.data);
+    }
+}
