@@ -1,1 +1,3 @@
-//! stub
+//! What the tests share: identity providers, and the application without a socket.
+
+pub mod idp;
