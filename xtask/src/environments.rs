@@ -65,7 +65,7 @@ pub(crate) fn python(machine: &Machine, name: &str, folder: &Path) -> Result<Pat
 /// hashes and leave the registry to the machine.
 fn npm(machine: &Machine, name: &str, folder: &Path) -> Result<PathBuf> {
     let (manifest, lock) = (folder.join("package.json"), folder.join("package-lock.json"));
-    once(machine, name, &[&manifest, &lock], |environment| {
+    let environment = once(machine, name, &[&manifest, &lock], |environment| {
         for file in [&manifest, &lock] {
             let name = file.file_name().context("a file has a name")?;
             fs::copy(file, environment.join(name)).with_context(|| file.display().to_string())?;
@@ -77,7 +77,15 @@ fn npm(machine: &Machine, name: &str, folder: &Path) -> Result<PathBuf> {
                 .env("PATH", machine.path_with(&node)?)
                 .current_dir(environment),
         )
-    })
+    })?;
+    // Node looks for packages next to the program that imports them, so the folder's programs go there.
+    for entry in fs::read_dir(folder)? {
+        let program = entry?.path();
+        if program.extension().is_some_and(|extension| extension == "mjs") {
+            fs::copy(&program, environment.join(program.file_name().context("a program has a name")?))?;
+        }
+    }
+    Ok(environment)
 }
 
 /// Makes an environment unless the same pins were installed before.
