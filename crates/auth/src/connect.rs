@@ -135,7 +135,7 @@ async fn arrive(
     mut browser: BrowserSession,
 ) -> Result<Response, Problem> {
     if let Some(code) = fields.get("error") {
-        return declined(auth, connection, leg.purpose, code, headers).await;
+        return declined(auth, connection, leg.purpose, code, headers, browser).await;
     }
     let back = leg.purpose.way_back();
     let code = fields.get("code").filter(|code| !code.is_empty()).ok_or_else(leg::foreign)?;
@@ -163,11 +163,12 @@ async fn declined(
     purpose: Purpose,
     code: &str,
     headers: &HeaderMap,
+    browser: BrowserSession,
 ) -> Result<Response, Problem> {
     let code = error::code(code);
     tracing::info!(connection.id = %connection.id, oauth.error = code, "an identity provider sent somebody back");
     match purpose {
-        Purpose::Authorization { txn } => flow::declined(auth, &txn, headers, code == "access_denied").await,
+        Purpose::Authorization { txn } => flow::declined(auth, &txn, headers, browser, code == "access_denied").await,
         Purpose::SignIn { return_to } => {
             let message = if code == "access_denied" {
                 format!("You were not signed in: {} says that you declined.", connection.name)

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, header};
 use model::{Clock, Principal, ResourcePath, Timestamp};
 use moka::sync::Cache;
-use protocol::oauth::ErrorCode;
 use registry::Directory;
 use sha2::{Digest as _, Sha256};
 

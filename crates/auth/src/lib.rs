@@ -7,20 +7,29 @@
 //! - An access token is for one resource, one tenant and one server, and is checked against all three.
 //! - [`Guard`] does no I/O.
 
+mod access;
+mod authorize;
 mod authorized;
+mod client;
 mod config;
 mod connect;
+mod consent;
+mod cors;
 mod documents;
 mod flow;
 mod follow;
+mod grants;
 mod guard;
 mod keys;
 mod leave;
+mod pages;
 mod parts;
 mod refusal;
+mod register;
 mod routes;
 mod session;
 mod signin;
+mod token;
 
 pub use crate::{
     authorized::Authorized,

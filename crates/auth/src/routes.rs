@@ -1,14 +1,31 @@
 use std::sync::Arc;
 
-use axum::{Router, middleware};
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
 use http_kit::{page_headers, problem_pages, same_origin_guard};
 
-use crate::{Auth, connect, documents, session_layer, signin};
+use crate::{Auth, authorize, connect, consent, cors, documents, register, session_layer, signin, token};
 
 /// All routes of sign-in and of the authorization server, with their layers.
 pub fn routes(auth: Auth) -> Router {
-    let pages = pages(&auth, Router::new().merge(connect::routes()).merge(signin::routes()));
-    Router::new().merge(documents::routes()).merge(pages).with_state(auth)
+    let browsers = Router::new()
+        .route(authorize::PATH, get(authorize::get))
+        .route(consent::PATH, get(consent::get).post(consent::post))
+        .route(consent::CONTINUE_PATH, get(consent::onward))
+        .merge(connect::routes())
+        .merge(signin::routes());
+    pages(&auth, browsers).merge(programs()).with_state(auth)
+}
+
+/// What programs call: no cookies, from pages of any origin.
+fn programs() -> Router<Auth> {
+    Router::new()
+        .route(token::PATH, post(token::post))
+        .route(register::PATH, post(register::post))
+        .merge(documents::routes())
+        .layer(middleware::from_fn(cors::any_origin))
 }
 
 /// Routes of pages with the layers that all of them need; a request passes them in this order. Problems

@@ -57,9 +57,7 @@ impl Sub<Duration> for Timestamp {
 /// As RFC 3339 in UTC, to the second: `2026-11-20T13:37:00Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = OffsetDateTime::from_unix_timestamp(self.seconds())
-            .ok()
-            .and_then(|at| at.format(&Rfc3339).ok());
+        let text = OffsetDateTime::from_unix_timestamp(self.seconds()).ok().and_then(|at| at.format(&Rfc3339).ok());
         f.write_str(text.as_deref().unwrap_or("out of range"))
     }
 }

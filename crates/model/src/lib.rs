@@ -18,14 +18,14 @@ pub use crate::{
     clock::{Clock, ManualClock, SystemClock, Timestamp},
     entropy::{Entropy, OsEntropy, SeededEntropy, random_token},
     id::{
-        AuditId, ClientRowId, ConnectionId, GrantId, Id, InvalidId, Kind, RequestId, RevisionId, ServerId,
-        SessionId, TenantId, UserId, kind,
+        AuditId, ClientRowId, ConnectionId, GrantId, Id, InvalidId, Kind, RequestId, RevisionId, ServerId, SessionId,
+        TenantId, UserId, kind,
     },
     principal::Principal,
     resource::{InvalidResource, Resource, ResourcePath},
     role::{InvalidRole, Role},
     scope::{InvalidScope, Scope, ScopeSet},
     secret::Secret,
-    slug::{InvalidName, InvalidSlug, Name, RESERVED_SLUGS, ServerSlug, Slug, TenantSlug},
+    slug::{InvalidName, InvalidSlug, Name, RESERVED_SLUGS, ServerSlug, Slug, TenantSlug, is_deceptive},
     upstream::UpstreamSource,
 };

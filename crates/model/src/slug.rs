@@ -4,7 +4,18 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// Words that stand where a slug could stand in a URL, so no tenant and no server has them.
 pub const RESERVED_SLUGS: &[&str] = &[
-    "mcp", "sse", "members", "groups", "connections", "activity", "settings", "new", "api", "oauth", "login", "static",
+    "mcp",
+    "sse",
+    "members",
+    "groups",
+    "connections",
+    "activity",
+    "settings",
+    "new",
+    "api",
+    "oauth",
+    "login",
+    "static",
 ];
 
 /// A name in a URL. `MIN` is its shortest length in bytes: 3 for tenants, 2 for servers and connections.
@@ -86,7 +97,7 @@ impl Name {
 }
 
 /// Whether a character is invisible or changes the direction of text around it.
-fn deceives(c: char) -> bool {
+pub fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
@@ -97,7 +108,7 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         let text = text.trim();
-        if (1..=80).contains(&text.chars().count()) && !text.chars().any(deceives) {
+        if (1..=80).contains(&text.chars().count()) && !text.chars().any(is_deceptive) {
             Ok(Self(text.into()))
         } else {
             Err(InvalidName)

@@ -1,0 +1,93 @@
+//! OAuth clients: finding them, matching their redirect URIs, checking their secrets.
+
+use http::{HeaderMap, header};
+use model::Secret;
+use protocol::oauth::{ClientCredentials, Error, ErrorCode, Params, redirect_matches};
+use sha2::{Digest as _, Sha256};
+use storage::repo::{ApplicationType, AuthMethod, Client, TokenHash};
+use subtle::ConstantTimeEq as _;
+
+use crate::{Auth, token::Failure};
+
+/// The longest `client_id` that is looked up.
+const MAX_ID: usize = 512;
+
+/// SHA-256 of a token, a code or a secret: how it is stored and found.
+pub(crate) fn hash(secret: &str) -> TokenHash {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+/// The client of a `client_id`, if there is one and it has not expired.
+pub(crate) async fn find(auth: &Auth, client_id: &str) -> storage::Result<Option<Client>> {
+    if client_id.len() > MAX_ID {
+        return Ok(None);
+    }
+    auth.repos.clients.client(client_id, auth.clock.now()).await
+}
+
+/// The redirect URI that a request means: the one it names, if it is registered, or the only one that is.
+/// The second value says whether the request named it.
+pub(crate) fn redirect(client: &Client, sent: Option<&str>) -> Option<(String, bool)> {
+    let any_port = client.application_type == ApplicationType::Native && client.secret_hash.is_none();
+    match (sent, client.redirect_uris.as_slice()) {
+        (Some(sent), registered) => {
+            let known = registered.iter().any(|own| redirect_matches(own, sent, any_port));
+            known.then(|| (sent.to_owned(), true))
+        }
+        (None, [only]) => Some((only.clone(), false)),
+        (None, _) => None,
+    }
+}
+
+/// How a token request says who sends it.
+struct Claimed {
+    client_id: String,
+    secret: Option<Secret>,
+    basic: bool,
+}
+
+/// Authenticates the client of a token request (RFC 6749 §2.3). All failures look the same.
+pub(crate) async fn authenticate(auth: &Auth, headers: &HeaderMap, form: &Params) -> Result<Client, Failure> {
+    let claimed = claimed(headers, form)?;
+    let client = find(auth, &claimed.client_id).await?;
+    client.filter(|client| proves(client, claimed.secret.as_ref())).ok_or_else(|| refused(claimed.basic))
+}
+
+fn claimed(headers: &HeaderMap, form: &Params) -> Result<Claimed, Failure> {
+    let invalid = |why| Failure::Error(Error::new(ErrorCode::InvalidRequest, why));
+    let mut sent = headers.get_all(header::AUTHORIZATION).into_iter();
+    let Some(value) = sent.next() else {
+        let client_id = form.get("client_id").ok_or_else(|| refused(false))?.to_owned();
+        let secret = form.get("client_secret").map(|text| Secret::new(text.to_owned()));
+        return Ok(Claimed { client_id, secret, basic: false });
+    };
+    if sent.next().is_some() {
+        return Err(invalid("there is more than one Authorization header"));
+    }
+    let basic = ClientCredentials::from_header(value.as_bytes()).map_err(|_| refused(true))?;
+    // RFC 6749 §2.3: one method per request.
+    if form.get("client_secret").is_some() {
+        return Err(invalid("the client authenticates in two ways"));
+    }
+    if form.get("client_id").is_some_and(|id| id != basic.client_id) {
+        return Err(invalid("the client names itself in two ways"));
+    }
+    let secret = Some(basic.secret).filter(|secret| !secret.expose().is_empty());
+    Ok(Claimed { client_id: basic.client_id, secret, basic: true })
+}
+
+/// Whether a client proved itself. A confidential client may send its secret either way, since real ones
+/// mix the two up; a public client must not send one.
+fn proves(client: &Client, secret: Option<&Secret>) -> bool {
+    match (client.auth_method, &client.secret_hash, secret) {
+        (AuthMethod::None, None, None) => true,
+        (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost, Some(expected), Some(secret)) => {
+            bool::from(hash(secret.expose()).ct_eq(expected))
+        }
+        _ => false,
+    }
+}
+
+fn refused(basic: bool) -> Failure {
+    Failure::Client { basic }
+}

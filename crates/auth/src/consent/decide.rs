@@ -1,0 +1,168 @@
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Redirect, Response},
+};
+use http::HeaderMap;
+use http_kit::{Fields, Problem};
+use model::{Resource, random_token};
+use protocol::oauth::{AuthorizationResponse, ErrorCode};
+use storage::repo::{Actor, Code, Grant, GrantState};
+
+use super::page::check_csrf;
+use crate::{
+    Auth,
+    access::Target,
+    client::hash,
+    flow::{self, Request, Stage, Transaction},
+    session::{BrowserSession, SignedIn},
+};
+
+/// The person's answer.
+pub(crate) async fn post(
+    State(auth): State<Auth>,
+    session: BrowserSession,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let transaction = flow::load(&auth, &headers, fields.text("txn")).await?;
+    let account = fields.text("account");
+    if !check_csrf(&auth, &transaction, account, fields.text("csrf")) {
+        return Err(Problem::bad_request(
+            "This form is out of date or was changed. Go back to the application and connect again.",
+        ));
+    }
+    match (fields.text("decision"), fields.get("connection")) {
+        ("deny", _) => deny(&auth, transaction, session).await,
+        ("allow", Some(connection)) => sign_in(&auth, &transaction, connection).await,
+        ("allow", None) => allow(&auth, transaction, session, &fields).await,
+        _ => Err(Problem::bad_request("The answer must be to allow or to deny.")),
+    }
+}
+
+async fn deny(auth: &Auth, transaction: Transaction, session: BrowserSession) -> Result<Response, Problem> {
+    take(auth, &transaction).await?;
+    let request = transaction.request();
+    let actor = session.signed_in.as_ref().map_or(Actor::Anonymous, |person| Actor::User(person.user.id));
+    auth.repos.audit.append(&auth.audit(actor, "authorization.denied", &request.client_id)).await?;
+    let outcome = Err((ErrorCode::AccessDenied, "the person did not allow it"));
+    back(auth, session, request, outcome).await
+}
+
+/// Allowed before anybody is signed in: to the provider, and from there to the confirm page.
+async fn sign_in(auth: &Auth, transaction: &Transaction, callback: &str) -> Result<Response, Problem> {
+    let offered = super::connections(auth, transaction.request().resource.as_ref()).await?;
+    let chosen = offered.into_iter().find(|connection| connection.callback == callback);
+    let connection = chosen.ok_or_else(|| Problem::bad_request("There is no such way to sign in here."))?.id;
+    if !transaction.advance(auth, Stage::Consented { connection }).await? {
+        return Err(flow::done());
+    }
+    Ok(Redirect::to(&format!("/oauth/continue/{}", transaction.id)).into_response())
+}
+
+async fn allow(
+    auth: &Auth,
+    transaction: Transaction,
+    session: BrowserSession,
+    fields: &Fields,
+) -> Result<Response, Problem> {
+    // Signed out, or somebody else by now: they have to see the page first.
+    let person = transaction.person(session.signed_in.as_ref()).cloned();
+    let Some(person) = person.filter(|person| person.user.id.to_string() == fields.text("account")) else {
+        return Ok(Redirect::to(&super::path(&transaction.id)).into_response());
+    };
+    let resource = match &transaction.request().resource {
+        Some(resource) => Some(resource.clone()),
+        None => Resource::parse(&auth.origins.mcp, fields.text("resource")).ok().map(|(resource, _)| resource),
+    };
+    let Some(resource) = resource else {
+        return Err(Problem::bad_request("Choose the server that the application may use."));
+    };
+    let Some(target) = super::target(auth, &person, &resource).await? else {
+        return super::show(auth, &transaction, Some(&person)).await;
+    };
+    take(auth, &transaction).await?;
+    let code = authorize(auth, transaction.request(), &person, &target).await?;
+    back(auth, session, transaction.request(), Ok(&code)).await
+}
+
+/// Writes down what was allowed, and the code for it.
+async fn authorize(auth: &Auth, request: &Request, person: &SignedIn, target: &Target) -> Result<String, Problem> {
+    let (now, lifetimes) = (auth.clock.now(), auth.config.lifetimes);
+    let lives = if request.may_refresh { lifetimes.grant } else { lifetimes.code + lifetimes.access };
+    let grant = Grant {
+        id: auth.id(),
+        user: person.user.id,
+        method: person.method,
+        tenant: target.server.tenant,
+        server: target.server.id,
+        client_id: request.client_id.clone(),
+        client_name: request.client_name.clone(),
+        resource: target.resource.clone(),
+        scopes: request.scopes.clone(),
+        state: GrantState::Pending,
+        created_at: now,
+        last_used_at: None,
+        expires_at: now + lives,
+    };
+    let text = random_token(&*auth.entropy, "");
+    let code = Code {
+        hash: hash(&text),
+        grant: grant.id,
+        redirect_uri: request.redirect_uri.clone(),
+        redirect_uri_sent: request.redirect_uri_sent,
+        challenge: request.challenge.clone(),
+        expires_at: now + lifetimes.code,
+        used_at: None,
+        failures: 0,
+    };
+    let event = auth.audit(Actor::User(person.user.id), "grant.consented", grant.id).in_tenant(grant.tenant);
+    let event = event.with(serde_json::json!({ "client": grant.client_id, "scopes": grant.scopes.to_string() }));
+    auth.repos.grants.authorize(&grant, &code, &event).await?;
+    let expires = client_expiry(auth, request).await?;
+    auth.repos.clients.touch(&request.client_id, now, expires).await?;
+    Ok(text)
+}
+
+/// Until when the client lives now that somebody uses it: what does not expire goes on not expiring.
+async fn client_expiry(auth: &Auth, request: &Request) -> Result<Option<model::Timestamp>, Problem> {
+    let now = auth.clock.now();
+    let client = auth.repos.clients.client(&request.client_id, now).await?;
+    Ok(client.and_then(|client| client.expires_at).map(|_| now + auth.config.lifetimes.client_used))
+}
+
+/// Of several answers to one question, the first counts.
+async fn take(auth: &Auth, transaction: &Transaction) -> Result<(), Problem> {
+    if transaction.take(auth).await? { Ok(()) } else { Err(flow::done()) }
+}
+
+/// Sends the browser back to the client.
+pub(crate) async fn back(
+    auth: &Auth,
+    mut session: BrowserSession,
+    request: &Request,
+    outcome: Result<&str, (ErrorCode, &'static str)>,
+) -> Result<Response, Problem> {
+    // Cookies ignore ports: whatever listens on our own host would get this browser's session cookie.
+    // So the session ends, here and in the browser, with the very answer that leads there.
+    if leads_to_our_host(auth, &request.redirect_uri) {
+        session.end().await?;
+    }
+    let response = AuthorizationResponse { issuer: auth.issuer(), state: request.state.as_deref(), outcome };
+    Ok(Redirect::to(&response.url(&request.redirect_uri)).into_response())
+}
+
+/// Whether a plain http URL has the host name of one of our own origins, on whatever port.
+fn leads_to_our_host(auth: &Auth, redirect_uri: &str) -> bool {
+    redirect_uri.starts_with("http://")
+        && [&auth.origins.auth, &auth.origins.app].into_iter().any(|own| host(own) == host(redirect_uri))
+}
+
+/// The host of a URL, without its port.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    match authority.rfind(':') {
+        Some(at) if !authority[at..].contains(']') => &authority[..at],
+        _ => authority,
+    }
+}

@@ -1,0 +1,36 @@
+use model::{GrantId, UserId};
+use storage::repo::{Actor, Grant, GrantState};
+
+use crate::Auth;
+
+/// How many rows of a kind one sweep removes.
+const SWEEP: u32 = 1000;
+/// How long used codes and ended grants are kept, so that a replay is seen.
+const TOMBSTONES: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+impl Auth {
+    /// What a person allowed, newest first.
+    pub async fn grants(&self, user: UserId) -> storage::Result<Vec<Grant>> {
+        self.repos.grants.of_user(user, self.clock.now()).await
+    }
+
+    /// Ends one of a person's own grants. Its tokens are refused by this process when this returns, and by
+    /// every other within a second. `false` if it is not theirs or has ended.
+    pub async fn revoke(&self, user: UserId, grant: GrantId) -> storage::Result<bool> {
+        let Some(grant) = self.repos.grants.grant(grant).await? else { return Ok(false) };
+        if grant.user != user || matches!(grant.state, GrantState::Revoked { .. }) {
+            return Ok(false);
+        }
+        let event = self.audit(Actor::User(user), "grant.revoked", grant.id).in_tenant(grant.tenant);
+        let ended = self.repos.grants.revoke(grant.id, self.clock.now(), &event).await?;
+        self.sync().await;
+        Ok(ended)
+    }
+
+    /// Removes codes, refresh tokens, grants and clients whose time is over. To be called now and then.
+    pub async fn sweep(&self) -> storage::Result<u64> {
+        let now = self.clock.now();
+        let grants = self.repos.grants.purge(now - TOMBSTONES, SWEEP).await?;
+        Ok(grants + self.repos.clients.purge(now, SWEEP).await?)
+    }
+}
