@@ -39,9 +39,9 @@ pub enum InspectError {
     /// 401 or 403.
     #[error("The server asks for authorization, which Portico cannot give it yet.")]
     NeedsAuthorization,
-    /// A redirect, which is not followed.
-    #[error("The server redirects to another address. Enter the address that it redirects to.")]
-    Redirects,
+    /// A redirect, which is not followed; where to, in the server's words, cut.
+    #[error("The server redirects to {0}. If you trust that address, enter it instead.")]
+    Redirects(String),
     /// It answers HTTP, and its status is a failure.
     #[error("The server answers with HTTP status {0}.")]
     Status(StatusCode),
@@ -185,7 +185,6 @@ fn refusal(status: StatusCode) -> Option<InspectError> {
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some(InspectError::NeedsAuthorization),
         StatusCode::TOO_MANY_REQUESTS => Some(InspectError::Status(status)),
-        _ if status.is_redirection() => Some(InspectError::Redirects),
         _ => None,
     }
 }

@@ -1,12 +1,15 @@
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::{Response, StatusCode, header::CONTENT_TYPE};
+use http::{
+    Response, StatusCode,
+    header::{CONTENT_TYPE, LOCATION},
+};
 use http_body_util::BodyExt;
 use protocol::mcp::{Envelope, Message, RpcError, sse};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::InspectError;
+use super::{InspectError, listing::cut};
 use crate::{Answer, Event, EventStream, Outcome, PassBody};
 
 /// The largest answer that is taken in, in bytes.
@@ -46,6 +49,10 @@ const NO_ANSWER: InspectError = InspectError::NotMcp("it ends its answer before 
 
 async fn read_http(response: Response<PassBody>, id: u64) -> Result<Reply, InspectError> {
     let (head, body) = response.into_parts();
+    if head.status.is_redirection() {
+        let to = head.headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("another address");
+        return Err(InspectError::Redirects(cut(to, 300)));
+    }
     let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match (head.status.is_success(), kind.as_str()) {

@@ -12,11 +12,13 @@ use crate::{
     dispatch::Upstreams,
 };
 
-type Script = Box<dyn Fn(&str, &Value, &HeaderMap) -> Result<Response<String>, UpstreamError> + Send + Sync>;
+type Script = Box<dyn Fn(&str, &Value, &HeaderMap) -> Response<String> + Send + Sync>;
 
 /// A server that answers each method as its script says, and what it was asked.
 struct Scripted {
     script: Script,
+    /// Fails all exchanges.
+    fails: Option<fn() -> UpstreamError>,
     asked: Mutex<Vec<String>>,
 }
 
@@ -27,10 +29,12 @@ impl fmt::Debug for Scripted {
 }
 
 impl Scripted {
-    fn new(
-        script: impl Fn(&str, &Value, &HeaderMap) -> Result<Response<String>, UpstreamError> + Send + Sync + 'static,
-    ) -> Self {
-        Self { script: Box::new(script), asked: Mutex::default() }
+    fn new(script: impl Fn(&str, &Value, &HeaderMap) -> Response<String> + Send + Sync + 'static) -> Self {
+        Self { script: Box::new(script), fails: None, asked: Mutex::default() }
+    }
+
+    fn failing(error: fn() -> UpstreamError) -> Self {
+        Self { fails: Some(error), ..Self::new(|_, _, _| status(500)) }
     }
 
     fn asked(&self) -> Vec<String> {
@@ -50,7 +54,10 @@ impl Upstream for Scripted {
         let of = |name| call.headers.get(name).map_or("-", |value| value.to_str().unwrap());
         let (version, session) = (of(header::PROTOCOL_VERSION), of(header::SESSION_ID));
         self.asked.lock().unwrap().push(format!("{method} {version} {session}"));
-        let response = (self.script)(method, &message, &call.headers)?;
+        if let Some(error) = self.fails {
+            return Err(error());
+        }
+        let response = (self.script)(method, &message, &call.headers);
         if response.status() == StatusCode::GATEWAY_TIMEOUT {
             std::future::pending::<()>().await;
         }
@@ -58,21 +65,21 @@ impl Upstream for Scripted {
     }
 }
 
-fn json_response(status: u16, body: &Value) -> Result<Response<String>, UpstreamError> {
-    Ok(Response::builder().status(status).header("content-type", "application/json").body(body.to_string()).unwrap())
+fn json_response(status: u16, body: &Value) -> Response<String> {
+    Response::builder().status(status).header("content-type", "application/json").body(body.to_string()).unwrap()
 }
 
-fn result(message: &Value, result: &Value) -> Result<Response<String>, UpstreamError> {
+fn result(message: &Value, result: &Value) -> Response<String> {
     json_response(200, &json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }))
 }
 
-fn error(status: u16, id: &Value, code: i32, data: &Value) -> Result<Response<String>, UpstreamError> {
+fn error(status: u16, id: &Value, code: i32, data: &Value) -> Response<String> {
     let error = json!({ "code": code, "message": "it will not", "data": data });
     json_response(status, &json!({ "jsonrpc": "2.0", "id": id, "error": error }))
 }
 
-fn status(status: u16) -> Result<Response<String>, UpstreamError> {
-    Ok(Response::builder().status(status).header("content-type", "text/html").body("<h1>no</h1>".into()).unwrap())
+fn status(status: u16) -> Response<String> {
+    Response::builder().status(status).header("content-type", "text/html").body("<h1>no</h1>".into()).unwrap()
 }
 
 async fn look_at(upstream: &dyn Upstream, source: UpstreamSource) -> Result<Offer, InspectError> {
@@ -84,7 +91,7 @@ async fn look_over_http(upstream: &Scripted) -> Result<Offer, InspectError> {
     look_at(upstream, UpstreamSource::Http { url: "https://mcp.example.com/mcp".parse().unwrap() }).await
 }
 
-fn modern(method: &str, message: &Value) -> Result<Response<String>, UpstreamError> {
+fn modern(method: &str, message: &Value) -> Response<String> {
     let meta = &message["params"]["_meta"];
     assert_eq!(meta["io.modelcontextprotocol/protocolVersion"], "2026-07-28");
     assert!(meta["io.modelcontextprotocol/clientCapabilities"].is_object());
@@ -139,7 +146,7 @@ async fn looks_at_a_modern_server() {
 }
 
 /// Answers as a legacy server with sessions does; `probe` is what it says to a modern question.
-fn legacy(probe: fn(&Value) -> Result<Response<String>, UpstreamError>) -> Scripted {
+fn legacy(probe: fn(&Value) -> Response<String>) -> Scripted {
     Scripted::new(move |method, message, _| match method {
         "server/discover" => probe(message),
         "initialize" => {
@@ -157,11 +164,11 @@ fn legacy(probe: fn(&Value) -> Result<Response<String>, UpstreamError>) -> Scrip
                 json!({ "jsonrpc": "2.0", "id": 99, "result": {} }),
             );
             let response = Response::builder().header("content-type", "text/event-stream; charset=utf-8");
-            Ok(response.header("mcp-session-id", "s-1").body(stream).unwrap())
+            response.header("mcp-session-id", "s-1").body(stream).unwrap()
         }
         "notifications/initialized" | "DELETE" => {
             assert!(message.get("id").is_none());
-            Ok(Response::builder().status(202).body(String::new()).unwrap())
+            Response::builder().status(202).body(String::new()).unwrap()
         }
         "prompts/list" => result(message, &json!({ "prompts": [{ "name": "p", "arguments": [{ "name": "x" }] }] })),
         "resources/list" => {
@@ -174,7 +181,7 @@ fn legacy(probe: fn(&Value) -> Result<Response<String>, UpstreamError>) -> Scrip
 
 #[tokio::test]
 async fn looks_at_a_legacy_server_and_ends_the_session() {
-    let probes: [fn(&Value) -> Result<Response<String>, UpstreamError>; 6] = [
+    let probes: [fn(&Value) -> Response<String>; 6] = [
         |_| error(400, &Value::Null, -32000, &Value::Null),
         |message| error(200, &message["id"], -32601, &Value::Null),
         |_| error(400, &json!("server-error"), -32600, &Value::Null),
@@ -223,9 +230,9 @@ async fn a_session_is_ended_when_its_server_becomes_too_slow() {
     let server = Scripted::new(|method, message, _| match method {
         "initialize" => {
             let said = json!({ "protocolVersion": "2025-11-25", "capabilities": { "tools": {} } });
-            let mut response = result(message, &said)?;
+            let mut response = result(message, &said);
             response.headers_mut().insert(header::SESSION_ID, "s-1".parse().unwrap());
-            Ok(response)
+            response
         }
         "tools/list" => status(504),
         "notifications/initialized" => status(202),
@@ -239,11 +246,21 @@ async fn a_session_is_ended_when_its_server_becomes_too_slow() {
 #[tokio::test]
 async fn says_in_plain_words_what_is_wrong() {
     let html = |code: u16| move |_: &str, _: &Value, _: &HeaderMap| status(code);
-    let failing = |make: fn() -> UpstreamError| move |_: &str, _: &Value, _: &HeaderMap| Err(make());
     let cases: Vec<(Scripted, &str)> = vec![
         (Scripted::new(html(401)), "The server asks for authorization, which Portico cannot give it yet."),
         (Scripted::new(html(403)), "The server asks for authorization, which Portico cannot give it yet."),
-        (Scripted::new(html(307)), "The server redirects to another address. Enter the address that it redirects to."),
+        (
+            Scripted::new(|_, _, _| {
+                let mut response = status(307);
+                response.headers_mut().insert("location", "https://mcp.example.com/mcp".parse().unwrap());
+                response
+            }),
+            "The server redirects to https://mcp.example.com/mcp. If you trust that address, enter it instead.",
+        ),
+        (
+            Scripted::new(html(302)),
+            "The server redirects to another address. If you trust that address, enter it instead.",
+        ),
         (Scripted::new(html(429)), "The server answers with HTTP status 429 Too Many Requests."),
         (Scripted::new(html(503)), "The server answers with HTTP status 503 Service Unavailable."),
         (
@@ -271,15 +288,15 @@ async fn says_in_plain_words_what_is_wrong() {
             "The server answers server/discover with an error: it will not",
         ),
         (
-            Scripted::new(failing(|| UpstreamError::Forbidden)),
+            Scripted::failing(|| UpstreamError::Forbidden),
             "Portico may not connect to this address. It is private, local, or one of Portico's own.",
         ),
         (
-            Scripted::new(failing(|| UpstreamError::Unreachable("refused".into()))),
+            Scripted::failing(|| UpstreamError::Unreachable("refused".into())),
             "The server cannot be reached. Check the URL, and that the server is running.",
         ),
         (
-            Scripted::new(failing(|| UpstreamError::Nonsense("it is not HTTP"))),
+            Scripted::failing(|| UpstreamError::Nonsense("it is not HTTP")),
             "This is not an MCP server over streamable HTTP: it is not HTTP.",
         ),
     ];

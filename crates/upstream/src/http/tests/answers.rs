@@ -3,7 +3,7 @@ use super::*;
 async fn answered(answer: &str) -> Result<String, UpstreamError> {
     let (server, upstream) = (Server::start().await, upstream());
     let exchange = async { text(send(&upstream, call(&server)).await?).await };
-    let (text, _) = tokio::join!(exchange, async {
+    let (text, ()) = tokio::join!(exchange, async {
         // Gone when it has answered: what is unfinished then stays so.
         drop(server.answer(answer).await);
     });
@@ -103,7 +103,7 @@ async fn answered_by_force(answer: &str) -> Result<String, UpstreamError> {
 #[tokio::test]
 async fn silence_has_limits() {
     let short = Duration::from_millis(100);
-    let long = Duration::from_secs(60);
+    let long = Duration::from_mins(1);
     let head = HttpLimits { head: short, ..limits() };
     let body = HttpLimits { body_idle: short, stream_idle: long, ..limits() };
     let stream = HttpLimits { body_idle: long, stream_idle: short, ..limits() };

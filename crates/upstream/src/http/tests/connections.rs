@@ -47,7 +47,7 @@ async fn a_body_of_known_length_returns_its_connection_with_its_last_byte() {
     assert!(http_body::Body::is_end_stream(&body));
     drop(body);
     peer.stays_open().await;
-    let (response, _) = tokio::join!(send(&upstream, call(&server)), async {
+    let (response, ()) = tokio::join!(send(&upstream, call(&server)), async {
         peer.request().await;
         peer.write(OK).await;
     });
