@@ -2,7 +2,6 @@ use std::{
     fmt,
     future::Future as _,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -13,10 +12,7 @@ use protocol::mcp::{Code, RpcError, sse, write_error};
 use tokio::time::Sleep;
 use upstream::PassBody;
 
-use crate::{
-    events::EventBody,
-    linger::{Linger, Unfinished},
-};
+use crate::events::EventBody;
 
 /// The body of an answer.
 ///
@@ -32,13 +28,14 @@ pub struct BodyError;
 
 enum Kind {
     Full(Bytes),
-    Pass(Unfinished<PassBody>),
+    Pass(PassBody),
     PassEvents(PassEvents),
     Events(Box<EventBody>),
 }
 
 struct PassEvents {
-    body: Unfinished<PassBody>,
+    /// `None` once it has ended.
+    body: Option<PassBody>,
     id: Option<Box<str>>,
     /// For a stream that stands open by itself: when it ends.
     end: Option<Pin<Box<Sleep>>>,
@@ -56,20 +53,15 @@ impl Body {
     }
 
     /// An upstream's JSON, as it comes.
-    pub(crate) fn pass(body: PassBody, linger: Option<Arc<Linger>>) -> Self {
-        Self(Kind::Pass(Unfinished::new(body, linger)))
+    pub(crate) fn pass(body: PassBody) -> Self {
+        Self(Kind::Pass(body))
     }
 
     /// An upstream's stream of events, as it comes. If it breaks, the request of this id gets an error. After
     /// `standing` it ends, so that it does not outlive the token it was opened with.
-    pub(crate) fn pass_events(
-        body: PassBody,
-        id: Option<Box<str>>,
-        linger: Option<Arc<Linger>>,
-        standing: Option<Duration>,
-    ) -> Self {
+    pub(crate) fn pass_events(body: PassBody, id: Option<Box<str>>, standing: Option<Duration>) -> Self {
         let end = standing.map(|time| Box::pin(tokio::time::sleep(time)));
-        Self(Kind::PassEvents(PassEvents { body: Unfinished::new(body, linger), id, end }))
+        Self(Kind::PassEvents(PassEvents { body: Some(body), id, end }))
     }
 
     /// Events that are written down here.
@@ -90,10 +82,9 @@ impl fmt::Debug for Kind {
 }
 
 /// What comes next of an upstream's body, or that it broke. Trailers are dropped: they are headers too.
-fn poll_pass(body: &mut Unfinished<PassBody>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+fn poll_pass(body: &mut PassBody, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
     loop {
-        let Some(rest) = body.rest_mut() else { return Poll::Ready(None) };
-        match ready!(http_body::Body::poll_frame(Pin::new(rest), cx)) {
+        match ready!(http_body::Body::poll_frame(Pin::new(&mut *body), cx)) {
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
                     return Poll::Ready(Some(Ok(data)));
@@ -101,13 +92,9 @@ fn poll_pass(body: &mut Unfinished<PassBody>, cx: &mut Context<'_>) -> Poll<Opti
             }
             Some(Err(error)) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "an upstream broke off in an answer");
-                body.finish();
                 return Poll::Ready(Some(Err(BodyError)));
             }
-            None => {
-                body.finish();
-                return Poll::Ready(None);
-            }
+            None => return Poll::Ready(None),
         }
     }
 }
@@ -125,13 +112,19 @@ fn broken(id: Option<&str>) -> Bytes {
 
 impl PassEvents {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if let Poll::Ready(next) = poll_pass(&mut self.body, cx) {
-            return Poll::Ready(next.map(|data| data.unwrap_or_else(|BodyError| broken(self.id.as_deref()))));
-        }
-        let Some(end) = &mut self.end else { return Poll::Pending };
-        ready!(end.as_mut().poll(cx));
-        self.body.finish();
-        Poll::Ready(None)
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let next = match poll_pass(body, cx) {
+            Poll::Ready(Some(Ok(data))) => return Poll::Ready(Some(data)),
+            Poll::Ready(Some(Err(BodyError))) => Some(broken(self.id.as_deref())),
+            Poll::Ready(None) => None,
+            Poll::Pending => {
+                let Some(end) = &mut self.end else { return Poll::Pending };
+                ready!(end.as_mut().poll(cx));
+                None
+            }
+        };
+        self.body = None;
+        Poll::Ready(next)
     }
 }
 
@@ -153,9 +146,8 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Full(bytes) => bytes.is_empty(),
-            Kind::Pass(body) | Kind::PassEvents(PassEvents { body, .. }) => {
-                body.rest().is_none_or(http_body::Body::is_end_stream)
-            }
+            Kind::Pass(body) => http_body::Body::is_end_stream(body),
+            Kind::PassEvents(PassEvents { body, .. }) => body.is_none(),
             Kind::Events(_) => false,
         }
     }
@@ -163,7 +155,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Pass(body) => body.rest().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint),
+            Kind::Pass(body) => http_body::Body::size_hint(body),
             // A stream that breaks ends with more than the upstream announced.
             Kind::PassEvents(_) | Kind::Events(_) => SizeHint::default(),
         }

@@ -6,26 +6,21 @@ mod modern;
 
 use std::{
     fmt,
-    future::{Future as _, poll_fn},
+    future::Future as _,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::StreamExt as _;
 use http::{HeaderValue, Response, StatusCode, header};
 use protocol::mcp::{Code, RpcError, sse};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, Sleep};
 use upstream::{Event, EventStream, Outcome};
 
-use crate::{
-    Body,
-    linger::{Linger, Unfinished},
-    tunnel::no_buffering,
-};
+use crate::{Body, tunnel::no_buffering};
 
 /// How outcomes look to this client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +40,7 @@ pub(crate) enum Shape {
 
 /// A stream of events on its way to the client.
 pub(crate) struct EventBody {
-    events: Unfinished<EventStream>,
+    events: EventStream,
     /// What was looked at to choose the status.
     first: Option<Event>,
     done: bool,
@@ -58,14 +53,12 @@ pub(crate) struct EventBody {
 /// Answers with a stream of events: JSON when the first event is the outcome, else SSE. The status is chosen
 /// before the stream opens, which is why the first event is waited for.
 pub(crate) async fn answer(
-    events: EventStream,
+    mut events: EventStream,
     id: Option<&str>,
     shape: Shape,
     keep_alive: Duration,
-    linger: Option<Arc<Linger>>,
 ) -> Response<Body> {
-    let mut events = Unfinished::new(events, linger);
-    let first = poll_fn(|cx| Pin::new(&mut events).poll_next(cx)).await;
+    let first = events.next().await;
     let (Some(id), Some(first)) = (id, first) else { return accepted() };
     match first {
         Event::Outcome(Outcome::Accepted) => accepted(),
@@ -123,7 +116,7 @@ impl EventBody {
         }
         let event = match self.first.take() {
             Some(first) => Poll::Ready(Some(first)),
-            None => Pin::new(&mut self.events).poll_next(cx),
+            None => self.events.as_mut().poll_next(cx),
         };
         let bytes = match event {
             Poll::Ready(event) => self.write(event),

@@ -6,15 +6,14 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use model::Scope;
 use protocol::mcp::{Code, Envelope, Era, Meta, Params, Refusal, check_modern, header, method, text};
-use upstream::{Answer, Call, PassBody, Verb};
+use serde_json::value::RawValue;
+use upstream::{Answer, Call, PassBody, Verb, http::uncancelled};
 
 use crate::{
     Body,
     events::{self, Shape},
     gateway::{Admitted, State},
-    headers,
-    linger::{Pending, Unfinished},
-    policy,
+    headers, policy,
     refuse::{Refused, bad_gateway, early, refusal, upstream_failed},
     session::{self, Binding, Unusable},
     tunnel::{self, Passage},
@@ -34,7 +33,7 @@ impl<'a> Read<'a> {
             let error = malformed.rpc_error();
             refusal(None, &Refusal { status: StatusCode::BAD_REQUEST, error })
         })?;
-        let id = envelope.id().map(|id| id.get());
+        let id = envelope.id().map(RawValue::get);
         let seen = envelope.peek().and_then(|params| Some((params, params.meta()?)));
         let Some((params, meta)): Option<(Params<'a>, Meta<'a>)> = seen else {
             let message = "params or its _meta are not an object, or an ambiguous one";
@@ -69,35 +68,32 @@ impl<'a> Read<'a> {
 pub(crate) async fn post(state: &State, admitted: Admitted, body: Bytes) -> Result<Response<Body>, Refused> {
     let read = Read::new(&admitted, &body)?;
     permit(state, &admitted, policy::scope(&read.envelope.message))?;
-    let id = read.envelope.id().map(|id| id.get());
+    let id = read.envelope.id().map(RawValue::get);
     let initialize = read.era == Era::Legacy && read.is(method::INITIALIZE);
     let mut call = call(&admitted, read.era, Verb::Post);
     call.body = body.clone();
-    let (answer, linger) = match read.era {
+    let answer = match read.era {
         // Dropped with this future: a modern client cancels by closing (`basic/patterns/cancellation`).
-        Era::Modern => (state.upstreams.exchange(call).await, None),
+        Era::Modern => state.upstreams.exchange(call).await,
         Era::Legacy => {
             if !initialize {
                 open_session(state, &admitted, &mut call)?;
             }
-            let (upstreams, linger) = (Arc::clone(&state.upstreams), Arc::clone(&state.linger));
-            let pending: Pending = Box::pin(async move { upstreams.exchange(call).await });
-            (Unfinished::new(pending, Some(Arc::clone(&linger))).await, Some(linger))
+            // A legacy one does not (2025-11-25, transports, "Sending messages to the server").
+            uncancelled(Arc::clone(&state.upstreams), call, &state.drains).await
         }
     };
     match answer {
         Ok(Answer::Pass(response)) => {
             let standing = read.is(method::LISTEN).then(|| state.until_expiry(&admitted.who));
             let session = if initialize { seal_session(state, &admitted, &response, id)? } else { None };
-            let mut ours = tunnel::pass(response, Passage { id, linger, standing });
+            let mut ours = tunnel::pass(response, Passage { id, standing });
             if let Some(session) = session {
                 ours.headers_mut().insert(header::SESSION_ID, session);
             }
             Ok(ours)
         }
-        Ok(Answer::Events(events)) => {
-            Ok(events::answer(events, id, read.shape(), state.limits.keep_alive, linger).await)
-        }
+        Ok(Answer::Events(events)) => Ok(events::answer(events, id, read.shape(), state.limits.keep_alive).await),
         Err(error) => Err(failed(&admitted, id, &error)),
     }
 }
@@ -110,7 +106,7 @@ pub(crate) async fn legacy(state: &State, admitted: Admitted, verb: Verb) -> Res
     open_session(state, &admitted, &mut call)?;
     let standing: Option<Duration> = Some(state.until_expiry(&admitted.who));
     match state.upstreams.exchange(call).await {
-        Ok(Answer::Pass(response)) => Ok(tunnel::pass(response, Passage { id: None, linger: None, standing })),
+        Ok(Answer::Pass(response)) => Ok(tunnel::pass(response, Passage { id: None, standing })),
         Ok(Answer::Events(_)) => Err(Box::new(bad_gateway(None, "the server answered what was not asked"))),
         Err(error) => Err(failed(&admitted, None, &error)),
     }

@@ -8,12 +8,11 @@ use model::{Clock, ResourcePath};
 use protocol::mcp::Era;
 use registry::Directory;
 use storage::{Follower, SealedTokens, repo::LiveServer};
-use upstream::{Upstream, Verb};
+use upstream::{Upstream, Verb, http::Drains};
 
 use crate::{
     Body, Limits, exchange,
     headers::{accepts_events, harden},
-    linger::Linger,
     origin::{self, Pages},
     receive::receive,
     refuse::{Refused, early, method_not_allowed, unavailable},
@@ -54,7 +53,7 @@ pub(crate) struct State {
     pub(crate) clock: Arc<dyn Clock>,
     pages: Pages,
     fresh: Arc<Follower>,
-    pub(crate) linger: Arc<Linger>,
+    pub(crate) drains: Drains,
     pub(crate) limits: Limits,
 }
 
@@ -69,7 +68,6 @@ pub(crate) struct Admitted {
 impl Gateway {
     /// A gateway.
     pub fn new(parts: GatewayParts) -> Self {
-        let linger = Linger::new(parts.limits.lingering, parts.limits.linger);
         Self(Arc::new(State {
             directory: parts.directory,
             guard: parts.guard,
@@ -78,7 +76,7 @@ impl Gateway {
             clock: parts.clock,
             pages: Pages::new(parts.origins, parts.allowed_origins),
             fresh: parts.fresh,
-            linger,
+            drains: Drains::new(parts.limits.drain),
             limits: parts.limits,
         }))
     }

@@ -16,7 +16,6 @@ mod exchange;
 mod gateway;
 mod headers;
 mod limits;
-mod linger;
 mod origin;
 mod policy;
 mod receive;

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use upstream::http::Drain;
+
 /// How much, how long and how many.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -7,10 +9,8 @@ pub struct Limits {
     pub body: usize,
     /// How long a client may take to send it.
     pub receive: Duration,
-    /// How many exchanges may run on whose legacy client has gone.
-    pub lingering: usize,
-    /// How long each of them may.
-    pub linger: Duration,
+    /// How far exchanges may run on whose legacy client has gone.
+    pub drain: Drain,
     /// How long a legacy session id of ours is good, whatever the upstream thinks.
     pub session: Duration,
     /// How old the snapshots may be. Beyond that nothing is answered: revocations might be missing.
@@ -24,8 +24,7 @@ impl Default for Limits {
         Self {
             body: 4 << 20,
             receive: Duration::from_secs(30),
-            lingering: 256,
-            linger: Duration::from_secs(300),
+            drain: Drain::default(),
             session: Duration::from_hours(7 * 24),
             stale: Duration::from_mins(10),
             keep_alive: Duration::from_secs(15),

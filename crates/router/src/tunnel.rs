@@ -1,7 +1,7 @@
 //! An upstream that speaks the client's era: its bytes pass through. What does not pass is everything that
 //! could make them something else than an answer of MCP.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::Body as _;
@@ -11,7 +11,6 @@ use upstream::PassBody;
 use crate::{
     Body,
     headers::media_type,
-    linger::Linger,
     refuse::{bad_gateway, rpc},
 };
 
@@ -51,15 +50,13 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 pub(crate) struct Passage<'a> {
     /// The request's id, as written.
     pub(crate) id: Option<&'a str>,
-    /// Where the rest goes when the client leaves; without it, leaving cancels.
-    pub(crate) linger: Option<Arc<Linger>>,
     /// For a stream that stands open by itself: how long it may.
     pub(crate) standing: Option<Duration>,
 }
 
 /// Turns an upstream's answer into ours. Nothing of the upstream's headers is in it but `Retry-After`; its
 /// session id is the caller's business.
-pub(crate) fn pass(response: Response<PassBody>, Passage { id, linger, standing }: Passage<'_>) -> Response<Body> {
+pub(crate) fn pass(response: Response<PassBody>, Passage { id, standing }: Passage<'_>) -> Response<Body> {
     let (status, form) = (response.status(), Form::of(&response));
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED) {
         // Its challenge would send the client to an authorization server that is not ours.
@@ -70,10 +67,10 @@ pub(crate) fn pass(response: Response<PassBody>, Passage { id, linger, standing 
     }
     let retry_after = response.headers().get(header::RETRY_AFTER).cloned();
     let mut ours = match form {
-        Form::Json => typed(Body::pass(response.into_body(), linger), "application/json"),
+        Form::Json => typed(Body::pass(response.into_body()), "application/json"),
         Form::Events => {
             let id = id.map(Into::into);
-            let mut ours = typed(Body::pass_events(response.into_body(), id, linger, standing), "text/event-stream");
+            let mut ours = typed(Body::pass_events(response.into_body(), id, standing), "text/event-stream");
             no_buffering(ours.headers_mut());
             ours
         }

@@ -26,7 +26,7 @@ use tokio::time::timeout;
 use url::Url;
 
 pub use self::{
-    detach::{Drain, Uncancelled, drain, uncancelled},
+    detach::{Drain, Drains, Uncancelled, drain, uncancelled},
     head::{HOPS, MAX_HOPS, next_hop},
     pool::close_idle,
 };

@@ -59,7 +59,7 @@ fn version(headers: &HeaderMap, meta: &Meta<'_>, required: bool) -> Result<(), R
         if in_meta.is_none() {
             return Err(bad_meta("io.modelcontextprotocol/protocolVersion is missing"));
         }
-        let capabilities = meta.client_capabilities.map(|raw| raw.get());
+        let capabilities = meta.client_capabilities.map(serde_json::value::RawValue::get);
         if !capabilities.is_some_and(|raw| raw.starts_with('{')) {
             return Err(bad_meta("io.modelcontextprotocol/clientCapabilities is missing or not an object"));
         }

@@ -50,8 +50,7 @@ pub fn encode(text: &str) -> HeaderValue {
     let edge = |b: Option<&u8>| matches!(b, Some(b' ' | b'\t'));
     let bytes = text.as_bytes();
     let plain = bytes.iter().all(|b| (b' '..=b'~').contains(b))
-        && !edge(bytes.first())
-        && !edge(bytes.last())
+        && !(edge(bytes.first()) || edge(bytes.last()))
         && !(text.starts_with(SENTINEL.0) && text.ends_with(SENTINEL.1));
     let value = if plain {
         HeaderValue::from_str(text)

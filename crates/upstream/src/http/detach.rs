@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
 
 use crate::{Answer, Call, Event, EventStream, PassBody, Upstream, UpstreamError};
 
@@ -21,11 +21,43 @@ pub struct Drain {
     pub bytes: u64,
     /// For how long.
     pub time: Duration,
+    /// How many such exchanges there may be at a time; one more is cancelled.
+    pub places: usize,
 }
 
 impl Default for Drain {
     fn default() -> Self {
-        Self { bytes: 64 * 1024 * 1024, time: Duration::from_mins(10) }
+        Self { bytes: 64 * 1024 * 1024, time: Duration::from_mins(10), places: 256 }
+    }
+}
+
+/// The exchanges that nobody listens to any more. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Drains(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    limit: Drain,
+    places: Arc<Semaphore>,
+}
+
+impl Drains {
+    /// None yet.
+    pub fn new(limit: Drain) -> Self {
+        Self(Arc::new(Inner { limit, places: Arc::new(Semaphore::new(limit.places)) }))
+    }
+
+    /// Goes on with what is left of an exchange, if there is a place for it. Without a runtime the process
+    /// is ending, and the exchange with it.
+    fn go_on<F: Future<Output = ()> + Send + 'static>(&self, rest: impl FnOnce(Drain) -> F) {
+        let place = Arc::clone(&self.0.places).try_acquire_owned();
+        if let (Ok(place), Ok(runtime)) = (place, Handle::try_current()) {
+            let rest = rest(self.0.limit);
+            runtime.spawn(async move {
+                rest.await;
+                drop(place);
+            });
+        }
     }
 }
 
@@ -56,9 +88,9 @@ async fn drain_answer(answer: Answer, limit: Drain) {
 ///
 /// For posts of the legacy era, where a client that disconnects has not cancelled anything
 /// (2025-11-25, `basic/transports`). Costs nothing while the client stays.
-pub fn uncancelled(upstream: Arc<dyn Upstream>, call: Call, limit: Drain) -> Uncancelled {
+pub fn uncancelled(upstream: Arc<dyn Upstream>, call: Call, drains: &Drains) -> Uncancelled {
     let exchange = Box::pin(async move { upstream.exchange(call).await });
-    Uncancelled { exchange: Some(exchange), limit }
+    Uncancelled { exchange: Some(exchange), drains: drains.clone() }
 }
 
 type Exchange = Pin<Box<dyn Future<Output = Result<Answer, UpstreamError>> + Send>>;
@@ -68,12 +100,12 @@ type Exchange = Pin<Box<dyn Future<Output = Result<Answer, UpstreamError>> + Sen
 pub struct Uncancelled {
     /// `None` once it is ready.
     exchange: Option<Exchange>,
-    limit: Drain,
+    drains: Drains,
 }
 
 impl fmt::Debug for Uncancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Uncancelled").field("limit", &self.limit).finish_non_exhaustive()
+        f.debug_struct("Uncancelled").field("drains", &self.drains).finish_non_exhaustive()
     }
 }
 
@@ -84,21 +116,20 @@ impl Future for Uncancelled {
         let exchange = self.exchange.as_mut().expect("not polled again after it was ready");
         let Poll::Ready(answer) = exchange.as_mut().poll(cx) else { return Poll::Pending };
         self.exchange = None;
-        let limit = self.limit;
+        let drains = self.drains.clone();
         Poll::Ready(answer.map(|answer| match answer {
             Answer::Pass(response) => {
-                Answer::Pass(response.map(|body| DrainedBody { body: Some(body), limit }.boxed_unsync()))
+                Answer::Pass(response.map(|body| DrainedBody { body: Some(body), drains }.boxed_unsync()))
             }
-            Answer::Events(events) => Answer::Events(Box::pin(DrainedEvents { events: Some(events), limit })),
+            Answer::Events(events) => Answer::Events(Box::pin(DrainedEvents { events: Some(events), drains })),
         }))
     }
 }
 
 impl Drop for Uncancelled {
     fn drop(&mut self) {
-        let limit = self.limit;
         if let Some(exchange) = self.exchange.take() {
-            go_on(async move {
+            self.drains.go_on(|limit| async move {
                 if let Ok(Ok(answer)) = timeout(limit.time, exchange).await {
                     drain_answer(answer, limit).await;
                 }
@@ -107,17 +138,10 @@ impl Drop for Uncancelled {
     }
 }
 
-/// Without a runtime the process is ending, and the exchange with it.
-fn go_on(rest: impl Future<Output = ()> + Send + 'static) {
-    if let Ok(runtime) = Handle::try_current() {
-        runtime.spawn(rest);
-    }
-}
-
 struct DrainedBody {
     /// `None` once it has ended.
     body: Option<PassBody>,
-    limit: Drain,
+    drains: Drains,
 }
 
 impl Body for DrainedBody {
@@ -146,7 +170,7 @@ impl Body for DrainedBody {
 impl Drop for DrainedBody {
     fn drop(&mut self) {
         if let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) {
-            go_on(drain(body, self.limit));
+            self.drains.go_on(|limit| drain(body, limit));
         }
     }
 }
@@ -154,7 +178,7 @@ impl Drop for DrainedBody {
 struct DrainedEvents {
     /// `None` once they have ended.
     events: Option<EventStream>,
-    limit: Drain,
+    drains: Drains,
 }
 
 impl Stream for DrainedEvents {
@@ -173,7 +197,7 @@ impl Stream for DrainedEvents {
 impl Drop for DrainedEvents {
     fn drop(&mut self) {
         if let Some(events) = self.events.take() {
-            go_on(drain_answer(Answer::Events(events), self.limit));
+            self.drains.go_on(|limit| drain_answer(Answer::Events(events), limit));
         }
     }
 }

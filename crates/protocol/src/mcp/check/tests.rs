@@ -34,6 +34,9 @@ fn request(method: &str, params: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{params}}}}}"#)
 }
 
+/// The headers, the body, and what comes of it: status and code.
+type Case<'a> = (Vec<(&'a str, &'a str)>, String, Option<(u16, i32)>);
+
 const V: (&str, &str) = ("mcp-protocol-version", "2026-07-28");
 
 #[test]
@@ -66,7 +69,7 @@ fn a_modern_request_is_refused_for_the_first_thing_that_is_wrong() {
     let m = |method| ("mcp-method", method);
     let n = |name| ("mcp-name", name);
     let future = META.replace("2026-07-28", "2099-01-01");
-    let cases: Vec<(Vec<(&str, &str)>, String, Option<(u16, i32)>)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         (vec![V, m("tools/list")], list.clone(), None),
         (vec![m("tools/list")], list.clone(), Some((400, -32020))),
         (vec![V, m("tools/list")], request("tools/list", ""), Some((400, -32602))),

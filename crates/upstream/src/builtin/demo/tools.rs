@@ -17,29 +17,29 @@ const MAX_STEPS: u32 = 100;
 /// The definitions. The order is fixed, so that clients can cache the list.
 pub(super) fn list() -> Value {
     json!({ "tools": [
-        tool("echo", "Echo", "Gives back the text it was given.", json!({
+        tool("echo", "Echo", "Gives back the text it was given.", &json!({
             "type": "object",
             "properties": { "text": { "type": "string", "description": "Any text." } },
             "required": ["text"],
         }), None),
-        tool("add", "Add", "Adds two numbers.", json!({
+        tool("add", "Add", "Adds two numbers.", &json!({
             "type": "object",
             "properties": { "a": { "type": "number" }, "b": { "type": "number" } },
             "required": ["a", "b"],
-        }), Some(json!({
+        }), Some(&json!({
             "type": "object",
             "properties": { "sum": { "type": "number" } },
             "required": ["sum"],
         }))),
-        tool("whoami", "Who am I", "Tells which principal this server sees.", json!({
+        tool("whoami", "Who am I", "Tells which principal this server sees.", &json!({
             "type": "object",
             "properties": {},
-        }), Some(json!({
+        }), Some(&json!({
             "type": "object",
             "properties": { "kind": { "type": "string" }, "id": { "type": "string" } },
             "required": ["kind", "id"],
         }))),
-        tool("slow", "Slow", "Takes its time and reports progress when asked to.", json!({
+        tool("slow", "Slow", "Takes its time and reports progress when asked to.", &json!({
             "type": "object",
             "properties": {
                 "seconds": { "type": "number", "minimum": 0, "maximum": MAX_SECONDS, "default": 3 },
@@ -49,7 +49,7 @@ pub(super) fn list() -> Value {
     ]})
 }
 
-fn tool(name: &str, title: &str, description: &str, input: Value, output: Option<Value>) -> Value {
+fn tool(name: &str, title: &str, description: &str, input: &Value, output: Option<&Value>) -> Value {
     let mut tool = json!({
         "name": name,
         "title": title,
@@ -58,7 +58,7 @@ fn tool(name: &str, title: &str, description: &str, input: Value, output: Option
         "annotations": { "readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false },
     });
     if let Some(output) = output {
-        tool["outputSchema"] = output;
+        tool["outputSchema"] = output.clone();
     }
     tool
 }
@@ -74,7 +74,7 @@ struct Add {
     b: Number,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 #[serde(default)]
 struct Slow {
     seconds: f64,

@@ -1,6 +1,6 @@
 use super::*;
 
-const DRAIN: Drain = Drain { bytes: 1024, time: Duration::from_secs(5) };
+const DRAIN: Drain = Drain { bytes: 1024, time: Duration::from_secs(5), places: 1 };
 
 /// Sends the call in a task of its own, as a client's request is.
 fn spawn(
@@ -18,7 +18,7 @@ fn plain(server: &Server) -> impl Future<Output = Result<Answer, UpstreamError>>
 }
 
 fn lasting(server: &Server, limit: Drain) -> Uncancelled {
-    uncancelled(Arc::new(upstream()), call(server), limit)
+    uncancelled(Arc::new(upstream()), call(server), &Drains::new(limit))
 }
 
 #[tokio::test]
@@ -83,6 +83,22 @@ async fn an_uncancelled_exchange_has_limits() {
         peer.write(&chunk(said)).await;
         peer.closed().await;
     }
+}
+
+#[tokio::test]
+async fn there_are_only_so_many_uncancelled_exchanges() {
+    let drains = Drains::new(DRAIN);
+    let (first, second) = (Server::start().await, Server::start().await);
+    let start = |server: &Server| spawn(uncancelled(Arc::new(upstream()), call(server), &drains));
+    let clients = [start(&first), start(&second)];
+    let (mut kept, mut cancelled) = (first.accept().await, second.accept().await);
+    kept.request().await;
+    cancelled.request().await;
+    clients[0].abort();
+    kept.stays_open().await;
+    clients[1].abort();
+    cancelled.closed().await;
+    kept.stays_open().await;
 }
 
 #[tokio::test]
