@@ -153,7 +153,7 @@ impl Auth {
 
     /// Takes what was just written into the snapshots of this process. The feed does it anyway within
     /// half a second, so a failure is only logged.
-    pub(crate) async fn sync(&self) {
+    pub async fn sync(&self) {
         if let Some(feed) = self.feed.get()
             && let Err(error) = feed.sync().await
         {

@@ -1,0 +1,188 @@
+//! `/t/{tenant}/{server}`: one server, how to connect to it, and its off switch.
+
+use askama::Template;
+use auth::Browser;
+use axum::{
+    extract::{Path, RawQuery, State},
+    response::Response,
+};
+use http_kit::{Fields, Problem};
+use model::{Resource, ResourcePath, UpstreamSource};
+use registry::Member;
+use storage::repo::{Server, ServerRevision, ServerState};
+
+use crate::{
+    Web,
+    access::problem,
+    connect,
+    offer::OfferView,
+    page::{Done, Shell, page},
+    paths, register,
+    words::{self, Badge, When},
+};
+
+/// How many revisions the page lists.
+const HISTORY: usize = 10;
+
+#[derive(Clone, Debug, Template)]
+#[template(path = "web/server.html")]
+pub(crate) struct ServerPage {
+    pub(crate) shell: Shell,
+    pub(crate) tenant_name: String,
+    pub(crate) tenant_href: String,
+    pub(crate) server_href: String,
+    pub(crate) name: String,
+    pub(crate) state: Badge,
+    pub(crate) draft: bool,
+    pub(crate) disabled: bool,
+    pub(crate) may_call: bool,
+    /// Where a draft is reviewed, for those who may.
+    pub(crate) review_href: Option<String>,
+    /// The server's MCP endpoint.
+    pub(crate) url: String,
+    pub(crate) ways: Vec<connect::Way>,
+    pub(crate) offer: Option<OfferView>,
+    pub(crate) upstream_kind: &'static str,
+    /// The upstream's address, for those who may change it.
+    pub(crate) upstream: Option<String>,
+    pub(crate) since: When,
+    pub(crate) revisions: Vec<RevisionRow>,
+    pub(crate) switch: Option<Switch>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct RevisionRow {
+    pub(crate) at: When,
+    pub(crate) live: bool,
+    pub(crate) what: String,
+}
+
+/// The form that switches a server off or on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Switch {
+    pub(crate) action: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) text: &'static str,
+    /// The button's class.
+    pub(crate) kind: &'static str,
+}
+
+pub(crate) const OFF: Switch = Switch {
+    action: "disable",
+    title: "Switch off",
+    text: "Its URL then answers as if the server were not there, for everybody, at once. You can switch it on again.",
+    kind: "danger",
+};
+
+pub(crate) const ON: Switch = Switch {
+    action: "enable",
+    title: "Switch on",
+    text: "It answers again, with the revision it had. Grants that were made still hold.",
+    kind: "primary",
+};
+
+pub(crate) async fn get(
+    State(web): State<Web>,
+    browser: Browser,
+    Path((tenant, server)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let (member, server) = web.server(&browser, &tenant, &server).await?;
+    let revisions = web.registry.revisions(&member, &server).await.map_err(problem)?;
+    let shell = Shell::new(&browser, "tenants", query.as_deref());
+    page(&view(&web, shell, &member, &server, &revisions))
+}
+
+pub(crate) async fn post(
+    State(web): State<Web>,
+    browser: Browser,
+    Path((tenant, server)): Path<(String, String)>,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    browser.check_csrf(fields.text("csrf"))?;
+    let (member, server) = web.server(&browser, &tenant, &server).await?;
+    let developer = member.developer().ok_or_else(register::forbidden)?;
+    let (done, changed) = match fields.text("action") {
+        "disable" => (Done::SwitchedOff, web.registry.disable(developer, &server).await),
+        "enable" => (Done::SwitchedOn, web.registry.enable(developer, &server).await),
+        _ => return Err(Problem::bad_request("A server is switched on or off.")),
+    };
+    changed.map_err(problem)?;
+    web.auth.sync().await;
+    Ok(done.redirect(&paths::server(&member.tenant().slug, &server.slug)))
+}
+
+fn view(web: &Web, shell: Shell, member: &Member, server: &Server, revisions: &[ServerRevision]) -> ServerPage {
+    let tenant = member.tenant();
+    let developer = member.developer().is_some();
+    let url = web.url(&tenant.slug, &server.slug);
+    let now = web.clock.now();
+    // What answers; of a draft, what would.
+    let current = revisions.iter().find(|revision| Some(revision.id) == server.live).or(revisions.first());
+    ServerPage {
+        shell,
+        tenant_name: tenant.name.to_string(),
+        tenant_href: paths::tenant(&tenant.slug),
+        server_href: paths::server(&tenant.slug, &server.slug),
+        name: server.name.to_string(),
+        state: words::state(server.state),
+        draft: server.state == ServerState::Draft,
+        disabled: server.state == ServerState::Disabled,
+        may_call: member.role().may_call(),
+        review_href: developer.then(|| paths::review(&tenant.slug, &server.slug)),
+        ways: connect::ways(&server.slug, &url),
+        url,
+        offer: current.and_then(|revision| OfferView::stored(revision.offer.as_ref()?)),
+        upstream_kind: current.map_or("unknown", |revision| kind(&revision.source)),
+        upstream: current.filter(|_| developer).map(|revision| address(&revision.source)),
+        since: words::when(server.created_at, now),
+        revisions: revisions.iter().take(HISTORY).map(|revision| row(revision, server, now)).collect(),
+        switch: developer.then_some(server.state).and_then(switch),
+    }
+}
+
+fn switch(state: ServerState) -> Option<Switch> {
+    match state {
+        ServerState::Draft => None,
+        ServerState::Live => Some(OFF),
+        ServerState::Disabled => Some(ON),
+    }
+}
+
+fn row(revision: &ServerRevision, server: &Server, now: model::Timestamp) -> RevisionRow {
+    let by = if revision.created_by.is_some() { "in the console" } else { "by an operator's file" };
+    let seen = if revision.offer.is_some() { "reviewed" } else { "declared" };
+    RevisionRow {
+        at: words::when(revision.created_at, now),
+        live: server.live == Some(revision.id),
+        what: format!("{}, made {by}, {seen}", kind(&revision.source)),
+    }
+}
+
+/// What kind of upstream it is.
+pub(crate) fn kind(source: &UpstreamSource) -> &'static str {
+    match source {
+        UpstreamSource::Http { .. } => "A server at an address",
+        UpstreamSource::Builtin { .. } => "A server inside Portico",
+    }
+}
+
+/// Where an upstream is. A query may hold a key, so only its presence is shown.
+pub(crate) fn address(source: &UpstreamSource) -> String {
+    match source {
+        UpstreamSource::Http { url } => {
+            let mut shown = url.clone();
+            shown.set_query(None);
+            if url.query().is_some() { format!("{shown}?…") } else { shown.to_string() }
+        }
+        UpstreamSource::Builtin { name } => format!("{name} (inside Portico)"),
+    }
+}
+
+impl Web {
+    /// A server's MCP endpoint.
+    pub(crate) fn url(&self, tenant: &model::TenantSlug, server: &model::ServerSlug) -> String {
+        let path = ResourcePath { tenant: tenant.clone(), server: server.clone() };
+        Resource::new(&self.origins.mcp, &path).to_string()
+    }
+}

@@ -1,0 +1,111 @@
+//! How values of the domain read on a page.
+
+use model::{Role, Scope, ScopeSet, Timestamp};
+use storage::repo::ServerState;
+use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+
+const DAY: &[BorrowedFormatItem<'_>] = format_description!("[day padding:none] [month repr:long] [year]");
+
+/// A state in a word, with the look of the stylesheet's `.badge`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Badge {
+    pub(crate) text: &'static str,
+    /// One of `good`, `warn`, `bad`, `plain`.
+    pub(crate) kind: &'static str,
+}
+
+/// A moment: for machines, and as people say it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct When {
+    pub(crate) iso: String,
+    pub(crate) text: String,
+}
+
+/// A moment as seen from `now`: "5 minutes ago" within a day, the date otherwise. Pages are not kept, so
+/// the distance does not go stale.
+pub(crate) fn when(at: Timestamp, now: Timestamp) -> When {
+    let minutes = now.since(at).as_secs() / 60;
+    let text = match minutes {
+        0 => "just now".to_owned(),
+        1 => "1 minute ago".to_owned(),
+        2..60 => format!("{minutes} minutes ago"),
+        60..120 => "1 hour ago".to_owned(),
+        120..1440 => format!("{} hours ago", minutes / 60),
+        _ => day(at),
+    };
+    When { iso: at.to_string(), text }
+}
+
+fn day(at: Timestamp) -> String {
+    OffsetDateTime::from_unix_timestamp(at.seconds())
+        .ok()
+        .and_then(|at| at.format(DAY).ok())
+        .unwrap_or_else(|| at.to_string())
+}
+
+/// Where a server is in its life.
+pub(crate) fn state(state: ServerState) -> Badge {
+    match state {
+        ServerState::Draft => Badge { text: "draft", kind: "warn" },
+        ServerState::Live => Badge { text: "live", kind: "good" },
+        ServerState::Disabled => Badge { text: "off", kind: "plain" },
+    }
+}
+
+/// What a role may do, on top of the one before it.
+pub(crate) fn role(role: Role) -> &'static str {
+    match role {
+        Role::Viewer => "see servers, not call them",
+        Role::Member => "use servers",
+        Role::Developer => "register and change servers",
+        Role::Admin => "also manage members, connections and settings",
+        Role::Owner => "do everything",
+    }
+}
+
+/// What a set of scopes allows, a sentence each. A scope of a server's own is named as it is.
+pub(crate) fn scopes(scopes: &ScopeSet) -> Vec<String> {
+    scopes
+        .iter()
+        // Reading is part of calling: one line says both.
+        .filter(|scope| scope.as_str() != Scope::READ || !scopes.iter().any(|s| s.as_str() == Scope::TOOLS))
+        .map(|scope| match scope.as_str() {
+            Scope::READ => "See tools, and read resources and prompts".to_owned(),
+            Scope::TOOLS => "Call tools, and read resources and prompts".to_owned(),
+            Scope::OFFLINE => "Stay connected while you are away".to_owned(),
+            other => format!("Use the permission “{other}” of the server"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn moments_read_as_people_say_them() {
+        let now = Timestamp::from_seconds(1_795_181_820);
+        let text = |seconds| when(now - Duration::from_secs(seconds), now).text;
+        assert_eq!(text(59), "just now");
+        assert_eq!(text(60), "1 minute ago");
+        assert_eq!(text(59 * 60), "59 minutes ago");
+        assert_eq!(text(60 * 60), "1 hour ago");
+        assert_eq!(text(23 * 3600 + 3599), "23 hours ago");
+        assert_eq!(text(24 * 3600), "19 November 2026");
+        // A clock that runs behind the writer's.
+        assert_eq!(when(now + Duration::from_secs(60), now).text, "just now");
+    }
+
+    #[test]
+    fn calling_says_that_it_includes_reading() {
+        let text = |set: &str| scopes(&set.parse().unwrap());
+        assert_eq!(text("mcp:read"), ["See tools, and read resources and prompts"]);
+        assert_eq!(
+            text("mcp:read mcp:tools offline_access"),
+            ["Call tools, and read resources and prompts", "Stay connected while you are away"]
+        );
+        assert_eq!(text("files:write"), ["Use the permission “files:write” of the server"]);
+    }
+}
