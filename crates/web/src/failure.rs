@@ -35,7 +35,7 @@ fn advice(error: &InspectError) -> &'static str {
         InspectError::TooSlow => "Check that nothing between Portico and the server holds back answers, and try again.",
         InspectError::UnknownVersion(_) => "Update the server, or the library that it is made with.",
         InspectError::Unreachable(_)
-        | InspectError::Redirects
+        | InspectError::Redirects(_)
         | InspectError::Failed { .. }
         | InspectError::TooLarge
         | InspectError::UnknownBuiltin => "",
