@@ -103,3 +103,6 @@ impl Sqlite {
         self.0.database.readers()
     }
 }
+
+#[cfg(test)]
+mod tests;

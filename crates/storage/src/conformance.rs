@@ -1,1 +1,96 @@
-//! The suites that every backend passes.
+//! The suites that every backend calls from its tests, so that all of them keep the same promises.
+//!
+//! Each suite gets a function that makes a new, empty store; it is called once per test. A backend's whole
+//! test is a call of each suite with its own `make`. Run them on a runtime with several threads, or the
+//! races are none.
+
+#![expect(clippy::unwrap_used, reason = "these are tests, although other crates call them")]
+
+mod changes;
+mod clients;
+mod connections;
+mod grants;
+mod key_value;
+mod keys;
+mod people;
+mod rotations;
+mod servers;
+mod tenants;
+mod world;
+
+use std::sync::Arc;
+
+use model::Clock;
+
+pub use self::keys::{MemoryKeys, sealer};
+use self::world::World;
+use crate::{Bus, KeyValue, LocalBus, WrappedKeys, repo::Repos};
+
+/// How many callers race.
+const CALLERS: usize = 64;
+
+/// The promises of [`KeyValue`].
+pub async fn key_value<K: KeyValue + 'static>(make: impl AsyncFn(Arc<dyn Clock>) -> K) {
+    let world = World::new();
+    let fresh = async || Arc::new(make(world.clock.clone()).await);
+    key_value::reads_what_was_written(&world, &*fresh().await).await;
+    key_value::places_are_apart(&*fresh().await, &world).await;
+    key_value::what_expired_is_absent(&world, &*fresh().await).await;
+    key_value::insert_does_not_overwrite(&world, &*fresh().await).await;
+    key_value::replace_needs_the_revision(&world, &*fresh().await).await;
+    key_value::one_insert_wins(&world, fresh().await).await;
+    key_value::one_take_wins(&world, fresh().await).await;
+    key_value::one_replace_wins(&world, fresh().await).await;
+    key_value::no_revision_comes_twice(&world, fresh().await).await;
+}
+
+/// The promises of the repositories.
+pub async fn repositories(make: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Bus>) -> Repos) {
+    let world = World::new();
+    let fresh = async || make(world.clock.clone(), Arc::new(LocalBus::default())).await;
+    people::come_back_as_they_were(&world, fresh().await).await;
+    people::taken_leaves_nothing_written(&world, fresh().await).await;
+    people::set_up_once(&world, fresh().await).await;
+    people::set_up_is_closed_by_anybody(&world, fresh().await).await;
+    people::leave_nothing_behind(&world, fresh().await).await;
+    tenants::slugs_are_never_given_again(&world, fresh().await).await;
+    tenants::show_what_a_request_needs(&world, fresh().await).await;
+    tenants::removing_a_member_revokes(&world, fresh().await).await;
+    tenants::go_with_all_they_own(&world, fresh().await).await;
+    servers::live_and_die(&world, fresh().await).await;
+    servers::slugs_are_never_given_again(&world, fresh().await).await;
+    servers::do_not_cross_tenants(&world, fresh().await).await;
+    connections::come_back_as_they_were(&world, fresh().await).await;
+    connections::go_with_their_identities(&world, fresh().await).await;
+    clients::expire(&world, fresh().await).await;
+    clients::hold_their_name(&world, fresh().await).await;
+    grants::one_redemption_wins(&world, fresh().await).await;
+    grants::a_bad_code_is_no_code(&world, fresh().await).await;
+    grants::end_once(&world, fresh().await).await;
+    grants::are_cleaned_up(&world, fresh().await).await;
+    rotations::one_is_first(&world, fresh().await).await;
+    rotations::siblings_are_few_and_soon(&world, fresh().await).await;
+    rotations::an_ended_family_has_no_children(&world, fresh().await).await;
+    keys::one_signing_key_is_first(&world, fresh().await).await;
+    changes::the_log_is_apart_by_tenant(&world, fresh().await).await;
+}
+
+/// The promises of the change feed.
+pub async fn changes(make: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Bus>) -> Repos) {
+    let world = World::new();
+    let bus = Arc::new(LocalBus::default());
+    let fresh = async || make(world.clock.clone(), bus.clone()).await;
+    changes::whatever_matters_is_in_the_feed(&world, fresh().await).await;
+    changes::a_reader_misses_nothing(&world, fresh().await).await;
+    changes::a_hint_follows_the_commit(&world, fresh().await, &*bus).await;
+    changes::what_fails_is_not_in_the_feed(&world, fresh().await).await;
+}
+
+/// The promises of [`WrappedKeys`].
+pub async fn wrapped_keys<W: WrappedKeys + 'static>(make: impl AsyncFn() -> W) {
+    let world = World::new();
+    keys::come_back_in_order(&world, &make().await).await;
+    keys::one_insert_wins(Arc::new(make().await)).await;
+    keys::are_shredded_for_one_owner(&world, &make().await).await;
+    keys::a_ring_survives_a_restart(Arc::new(make().await)).await;
+}

@@ -1,0 +1,227 @@
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use model::{ManualClock, SeededEntropy, Timestamp};
+use storage::{
+    Collection, Durability, Keep, KeyValue as _, LocalBus, Maintenance as _, MasterKey, Owner, Place, Sealed,
+    StorageError, WrappedKeys as _, conformance,
+};
+use tempfile::TempDir;
+
+use super::*;
+
+/// A directory that gives a new file name each time.
+struct Files(TempDir, AtomicU32);
+
+impl Files {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap(), AtomicU32::new(0))
+    }
+
+    fn next(&self) -> PathBuf {
+        self.0.path().join(format!("{}.db", self.1.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+async fn open(path: &Path, sealer: Arc<Sealer>, clock: Arc<dyn Clock>) -> Result<Sqlite> {
+    Sqlite::open(path, OpenOptions::default(), sealer, clock, Arc::new(LocalBus::default())).await
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(Timestamp::from_seconds(1_795_181_820)))
+}
+
+const COLLECTION: Collection = Collection { name: "things", durability: Durability::Durable, format: 1 };
+
+fn at(key: &str) -> Place<'_> {
+    Place { owner: Owner::Platform, collection: COLLECTION, key }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_conform() {
+    let files = Files::new();
+    conformance::key_value(async |clock| open(&files.next(), conformance::sealer().await, clock).await.unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sealed_values_conform() {
+    let files = Files::new();
+    conformance::key_value(async |clock| {
+        let sealer = conformance::sealer().await;
+        Sealed::new(open(&files.next(), sealer.clone(), clock).await.unwrap(), sealer)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repositories_conform() {
+    let files = Files::new();
+    conformance::repositories(async |clock, bus| {
+        let (sealer, options) = (conformance::sealer().await, OpenOptions::default());
+        Sqlite::open(&files.next(), options, sealer, clock, bus).await.unwrap().repos()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_conform() {
+    let files = Files::new();
+    conformance::changes(async |clock, bus| {
+        let (sealer, options) = (conformance::sealer().await, OpenOptions::default());
+        Sqlite::open(&files.next(), options, sealer, clock, bus).await.unwrap().repos()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrapped_keys_conform() {
+    let files = Files::new();
+    conformance::wrapped_keys(async || SqliteKeys::open(&files.next(), OpenOptions::default()).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn every_file_is_private_whatever_it_was_before() {
+    let files = Files::new();
+    let path = files.next();
+    fs::write(&path, b"").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    let store = open(&path, conformance::sealer().await, clock()).await.unwrap();
+    store.put(at("k"), b"v", Keep::Forever).await.unwrap();
+    store.get(at("k")).await.unwrap();
+    let modes: Vec<_> = fs::read_dir(files.0.path())
+        .unwrap()
+        .map(|file| file.unwrap())
+        .map(|file| (file.file_name().into_string().unwrap(), file.metadata().unwrap().permissions().mode() & 0o777))
+        .collect();
+    assert_eq!(modes.len(), 3, "{modes:?}");
+    assert!(modes.iter().all(|(_, mode)| *mode == 0o600), "{modes:?}");
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_a_restart() {
+    let (files, sealer) = (Files::new(), conformance::sealer().await);
+    let path = files.next();
+    let store = open(&path, sealer.clone(), clock()).await.unwrap();
+    let revision = store.put(at("k"), b"v", Keep::Forever).await.unwrap();
+    store.close().await;
+    let store = open(&path, sealer, clock()).await.unwrap();
+    assert_eq!(store.get(at("k")).await.unwrap().unwrap().revision, revision);
+    assert!(store.put(at("k"), b"w", Keep::Forever).await.unwrap() > revision);
+}
+
+#[tokio::test]
+async fn two_processes_share_a_file() {
+    let (files, sealer) = (Files::new(), conformance::sealer().await);
+    let path = files.next();
+    let one = open(&path, sealer.clone(), clock()).await.unwrap();
+    let two = open(&path, sealer, clock()).await.unwrap();
+    let revision = one.put(at("k"), b"v", Keep::Forever).await.unwrap();
+    assert!(two.replace(at("k"), revision, b"w", Keep::Forever).await.unwrap().is_some());
+    assert!(one.replace(at("k"), revision, b"x", Keep::Forever).await.unwrap().is_none());
+    assert_eq!(one.get(at("k")).await.unwrap().unwrap().value.as_slice(), b"w");
+}
+
+#[tokio::test]
+async fn other_keys_are_refused_and_not_taken_for_an_empty_store() {
+    let files = Files::new();
+    let path = files.next();
+    open(&path, conformance::sealer().await, clock()).await.unwrap().close().await;
+    // The keys file was lost: the same master key made new data keys.
+    let keys = Arc::new(conformance::MemoryKeys::default());
+    let sealer = Sealer::open_ring(MasterKey::new([0x42; 32]), keys, Arc::new(SeededEntropy::new(1))).await.unwrap();
+    let opened = open(&path, Arc::new(sealer), clock()).await;
+    assert!(matches!(opened, Err(StorageError::WrongMasterKey)), "{opened:?}");
+    open(&path, conformance::sealer().await, clock()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_newer_or_another_schema_is_refused() {
+    let (files, sealer) = (Files::new(), conformance::sealer().await);
+    let path = files.next();
+    let store = open(&path, sealer.clone(), clock()).await.unwrap();
+    let change = |sql: &'static str| sqlx::query(sql).execute(store.0.database.writer());
+    change(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (99990101000000, 'future', TRUE, x'00', 0)",
+    )
+    .await
+    .unwrap();
+    let newer = open(&path, sealer.clone(), clock()).await;
+    assert!(matches!(newer, Err(StorageError::Newer(_))), "{newer:?}");
+    change("DELETE FROM _sqlx_migrations WHERE version = 99990101000000").await.unwrap();
+    change("UPDATE _sqlx_migrations SET checksum = x'00'").await.unwrap();
+    let other = open(&path, sealer, clock()).await;
+    assert!(matches!(other, Err(StorageError::Damaged { .. })), "{other:?}");
+}
+
+#[tokio::test]
+async fn shredded_keys_leave_no_trace_in_the_file() {
+    let files = Files::new();
+    let path = files.next();
+    let keys = SqliteKeys::open(&path, OpenOptions::default()).await.unwrap();
+    let wrapped: Vec<u8> = (0..77).collect();
+    keys.insert(&storage::WrappedKey { owner: Owner::Platform, id: 1, wrapped: wrapped.clone() }).await.unwrap();
+    let holds = || {
+        let all = fs::read_dir(files.0.path()).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
+        all.into_iter().any(|bytes| bytes.windows(wrapped.len()).any(|window| window == wrapped))
+    };
+    assert!(holds());
+    keys.shred(Owner::Platform).await.unwrap();
+    assert!(!holds());
+}
+
+#[tokio::test]
+async fn clean_up_removes_rows_and_no_live_ones() {
+    let (files, clock) = (Files::new(), clock());
+    let store = open(&files.next(), conformance::sealer().await, clock.clone()).await.unwrap();
+    let soon = Keep::Until(clock.now() + std::time::Duration::from_secs(1));
+    for key in ["a", "b", "c"] {
+        store.put(at(key), b"v", soon).await.unwrap();
+    }
+    store.put(at("d"), b"v", Keep::Forever).await.unwrap();
+    assert_eq!(store.purge(clock.now(), 10).await.unwrap(), 0);
+    clock.advance(std::time::Duration::from_secs(1));
+    assert_eq!(store.purge(clock.now(), 2).await.unwrap(), 2);
+    assert_eq!(store.purge(clock.now(), 2).await.unwrap(), 1);
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM key_value").fetch_one(store.read()).await.unwrap();
+    assert_eq!(rows, 1);
+}
+
+/// Secrets of every kind, written through every way in, and then the files read as bytes.
+#[tokio::test]
+async fn no_secret_stands_in_the_files() {
+    use model::Secret;
+    use storage::repo::LocalAccount;
+    let (files, sealer) = (Files::new(), conformance::sealer().await);
+    let store = open(&files.next(), sealer.clone(), clock()).await.unwrap();
+    let (entropy, repos) = (SeededEntropy::new(3), store.repos());
+    let audit =
+        || storage::repo::AuditEvent::new(&*clock(), &SeededEntropy::new(9), storage::repo::Actor::System, "a", "b");
+    let user = storage::repo::User {
+        id: model::UserId::new(&*clock(), &entropy),
+        handle: None,
+        name: "A".parse().unwrap(),
+        email: None,
+        operator: false,
+        state: storage::repo::UserState::Active,
+        created_at: clock().now(),
+    };
+    let password = Secret::new("needle-in-the-haystack".to_owned());
+    let account = LocalAccount { user: user.id, email: "visible@example.com".to_owned(), password };
+    repos.users.create(&user, Some(&account), &[], &audit()).await.unwrap();
+    let sealed = Sealed::new(store.clone(), sealer);
+    sealed.put(at("k"), b"needle-in-the-haystack", Keep::Forever).await.unwrap();
+
+    let holds = |needle: &[u8]| {
+        let all = fs::read_dir(files.0.path()).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
+        all.into_iter().any(|bytes| bytes.windows(needle.len()).any(|window| window == needle))
+    };
+    assert!(holds(b"visible@example.com"), "the search finds what is there");
+    assert!(!holds(b"needle-in-the-haystack"));
+    store.close().await;
+    assert!(!holds(b"needle-in-the-haystack"));
+}
