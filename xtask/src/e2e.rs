@@ -25,6 +25,8 @@ pub(crate) fn run(machine: &Machine, filter: &[String]) -> Result<Tally> {
         command.env("PORTICO_E2E_BINARY", machine.target.join("debug/portico"));
         command.env("PORTICO_E2E_NODE", node.join("node"));
         command.env("PORTICO_E2E_WEBDRIVER", webdriver);
+        // Errors say what was tried; where in the test they came from adds pages.
+        command.env("RUST_LIB_BACKTRACE", "0");
         for (name, environment) in environments {
             command.env(format!("PORTICO_E2E_ENV_{}", name.replace('-', "_").to_uppercase()), environment);
         }
