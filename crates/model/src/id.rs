@@ -11,7 +11,7 @@ pub trait Kind {
     const PREFIX: &'static str;
 }
 
-/// An id of one kind of thing; ids of two kinds are two types. A UUIDv7, so ids sort by age.
+/// An id of one kind of thing; ids of two kinds are two types. A UUID of version 7, so ids sort by age.
 pub struct Id<K>(Uuid, PhantomData<fn() -> K>);
 
 macro_rules! kinds {
