@@ -178,24 +178,27 @@ mod tests {
 
     use super::*;
 
-    fn tool(annotations: Value) -> Vec<&'static str> {
+    fn tool(annotations: &Value) -> Vec<&'static str> {
         let tool = json!({ "name": "t", "annotations": annotations });
         words(&serde_json::from_value(tool).unwrap()).into_iter().map(|badge| badge.text).collect()
     }
 
     #[test]
     fn what_is_not_said_is_not_taken_for_harmless() {
-        assert_eq!(tool(json!(null)), ["does not say what it changes"]);
-        assert_eq!(tool(json!({})), ["does not say what it changes"]);
-        assert_eq!(tool(json!({ "readOnlyHint": false })), ["does not say what it changes"]);
-        assert_eq!(tool(json!({ "readOnlyHint": true, "destructiveHint": true })), ["only reads"]);
-        assert_eq!(tool(json!({ "destructiveHint": true, "idempotentHint": true })), ["may destroy", "safe to repeat"]);
+        assert_eq!(tool(&json!(null)), ["does not say what it changes"]);
+        assert_eq!(tool(&json!({})), ["does not say what it changes"]);
+        assert_eq!(tool(&json!({ "readOnlyHint": false })), ["does not say what it changes"]);
+        assert_eq!(tool(&json!({ "readOnlyHint": true, "destructiveHint": true })), ["only reads"]);
         assert_eq!(
-            tool(json!({ "destructiveHint": false, "openWorldHint": true })),
+            tool(&json!({ "destructiveHint": true, "idempotentHint": true })),
+            ["may destroy", "safe to repeat"]
+        );
+        assert_eq!(
+            tool(&json!({ "destructiveHint": false, "openWorldHint": true })),
             ["changes, does not destroy", "reaches beyond the server"]
         );
         assert_eq!(
-            tool(json!({ "readOnlyHint": true, "openWorldHint": false })),
+            tool(&json!({ "readOnlyHint": true, "openWorldHint": false })),
             ["only reads", "stays within the server"]
         );
     }

@@ -73,13 +73,11 @@ impl RegisterForm {
             self.url.refuse("enter the address of the server, or choose the demo server");
             return None;
         }
-        match Url::parse(self.url.value.trim()) {
-            Ok(url) => Some(UpstreamSource::Http { url }),
-            Err(_) => {
-                self.url.refuse("this is not an address: it starts with https:// and a host follows");
-                None
-            }
+        let url = Url::parse(self.url.value.trim()).ok();
+        if url.is_none() {
+            self.url.refuse("this is not an address: it starts with https:// and a host follows");
         }
+        url.map(|url| UpstreamSource::Http { url })
     }
 
     /// How many inputs need a correction.
@@ -142,7 +140,7 @@ pub(crate) async fn post(
 fn form_page(browser: &Browser, member: &Member, form: RegisterForm, failure: Option<Failure>) -> RegisterPage {
     let tenant = member.tenant();
     RegisterPage {
-        shell: Shell::new(&browser, "tenants", None),
+        shell: Shell::new(browser, "tenants", None),
         tenant_name: tenant.name.to_string(),
         tenant_href: paths::tenant(&tenant.slug),
         slug_prefix: format!("/t/{}/", tenant.slug),

@@ -4,7 +4,7 @@ use model::{Role, Scope, ScopeSet, Timestamp};
 use storage::repo::ServerState;
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
-const DAY: &[BorrowedFormatItem<'_>] = format_description!("[day padding:none] [month repr:long] [year]");
+const DAY: &[BorrowedFormatItem<'_>] = format_description!("[day padding:none] [month repr:short] [year]");
 
 /// A state in a word, with the look of the stylesheet's `.badge`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,9 +93,9 @@ mod tests {
         assert_eq!(text(59 * 60), "59 minutes ago");
         assert_eq!(text(60 * 60), "1 hour ago");
         assert_eq!(text(23 * 3600 + 3599), "23 hours ago");
-        assert_eq!(text(24 * 3600), "19 November 2026");
+        assert_eq!(text(24 * 3600), "19 Nov 2026");
         // A clock that runs behind the writer's.
-        assert_eq!(when(now + Duration::from_secs(60), now).text, "just now");
+        assert_eq!(when(now + Duration::from_mins(1), now).text, "just now");
     }
 
     #[test]
