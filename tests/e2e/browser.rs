@@ -5,6 +5,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use thirtyfour::{ChromiumLikeCapabilities as _, prelude::*};
 
+use tokio::time::{Instant, sleep};
+
 use crate::{
     portico::{EMAIL, PASSWORD},
     settings,
@@ -15,6 +17,10 @@ pub(crate) struct Browser {
     /// For what only one test does.
     pub(crate) driver: WebDriver,
 }
+
+/// How long a page may take to show what is expected of it.
+const PATIENCE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(100);
 
 /// What the person answers on a consent page.
 #[derive(Clone, Copy, Debug)]
@@ -70,12 +76,23 @@ impl Browser {
         Ok(self.driver.find_all(By::Css(css)).await?.into_iter().next())
     }
 
+    /// The first element that matches, once there is one: some pages lead on to the next by themselves.
+    async fn wait_for(&self, css: &str) -> Result<WebElement> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(element) = self.find(css).await? {
+                return Ok(element);
+            }
+            if Instant::now() > end {
+                bail!("nothing matches {css} at {}:\n{}", self.address().await?, self.text().await?);
+            }
+            sleep(POLL).await;
+        }
+    }
+
     /// Clicks what matches; the next command waits for the page it leads to.
     pub(crate) async fn click(&self, css: &str) -> Result<()> {
-        let Some(element) = self.find(css).await? else {
-            bail!("nothing matches {css} at {}:\n{}", self.address().await?, self.text().await?);
-        };
-        Ok(element.click().await?)
+        Ok(self.wait_for(css).await?.click().await?)
     }
 
     /// Clicks the link or button whose text has `text` in it.
@@ -90,10 +107,7 @@ impl Browser {
 
     /// Replaces what a field holds.
     pub(crate) async fn fill(&self, field: &str, value: &str) -> Result<()> {
-        let css = format!("[name={field}]");
-        let Some(element) = self.find(&css).await? else {
-            bail!("no field {field} at {}:\n{}", self.address().await?, self.text().await?);
-        };
+        let element = self.wait_for(&format!("[name={field}]")).await?;
         element.clear().await?;
         Ok(element.send_keys(value).await?)
     }
@@ -101,22 +115,25 @@ impl Browser {
     /// Answers alice's questions until the browser leaves `origin`: signs in where there is a password to
     /// give, and decides where there is something to agree to. Gives the addresses it passed.
     pub(crate) async fn answer(&self, origin: &str, decision: Decision) -> Result<Vec<String>> {
-        let mut passed = Vec::new();
-        for _ in 0..8 {
+        let button = match decision {
+            Decision::Allow => "button[name=decision][value=allow]",
+            Decision::Deny => "button[name=decision][value=deny]",
+        };
+        let (mut passed, end) = (Vec::new(), Instant::now() + PATIENCE);
+        while Instant::now() < end {
             let address = self.address().await?;
             if !address.starts_with(origin) {
                 return Ok(passed);
             }
-            passed.push(address);
             if self.find("[name=password]").await?.is_some() {
                 self.sign_in(EMAIL, PASSWORD).await?;
+            } else if let Some(button) = self.find(button).await? {
+                button.click().await?;
             } else {
-                let value = match decision {
-                    Decision::Allow => "allow",
-                    Decision::Deny => "deny",
-                };
-                self.click(&format!("button[name=decision][value={value}]")).await?;
+                sleep(POLL).await;
+                continue;
             }
+            passed.push(address);
         }
         bail!("still asked after {passed:?}:\n{}", self.text().await?)
     }

@@ -7,11 +7,14 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context as _, Result};
-use cargo_metadata::{Metadata, Package};
+use cargo_metadata::Package;
 use serde::Deserialize;
 
 use super::licence;
-use crate::machine::{Machine, metadata};
+use crate::{
+    command::{answer, cargo},
+    machine::{Machine, metadata},
+};
 
 /// The parts of `deny.toml` that are checked here.
 #[derive(Deserialize)]
@@ -58,9 +61,9 @@ pub(crate) fn holds(machine: &Machine) -> Result<bool> {
     for target in &policy.graph.targets {
         let filter = ["--locked", "--filter-platform", target].map(str::to_owned);
         let metadata = metadata(|command| command.other_options(filter))?;
-        for package in built(&metadata) {
-            breaches.extend(policy.breaches(package));
-        }
+        let built = built(machine, target)?;
+        let is_built = |package: &&Package| built.contains(&format!("{} v{}", package.name, package.version));
+        breaches.extend(metadata.packages.iter().filter(is_built).flat_map(|package| policy.breaches(package)));
     }
     for breach in &breaches {
         println!("{breach}");
@@ -73,11 +76,13 @@ fn read(path: &Path) -> Result<Policy> {
     toml::from_str(&text).with_context(|| path.display().to_string())
 }
 
-/// The packages that are built for a platform; metadata also lists those of other platforms.
-fn built(metadata: &Metadata) -> impl Iterator<Item = &Package> {
-    let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
-    let ids: BTreeSet<_> = nodes.map(|node| &node.id).collect();
-    metadata.packages.iter().filter(move |package| ids.contains(&package.id))
+/// The packages that are built for a platform, as `name vVersion`. Metadata also lists optional ones that
+/// only a weak feature (`ring?/std`) mentions.
+fn built(machine: &Machine, target: &str) -> Result<BTreeSet<String>> {
+    let mut command = cargo(machine, &["tree", "--locked", "--workspace", "--prefix=none", "--format={p}", "--target"]);
+    let tree = answer(command.arg(target)).context("cargo tree")?;
+    let label = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    Ok(tree.lines().map(label).collect())
 }
 
 impl Policy {
