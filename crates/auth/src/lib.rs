@@ -10,6 +10,8 @@
 mod access;
 mod authorize;
 mod authorized;
+#[cfg(test)]
+mod bench;
 mod client;
 mod config;
 mod connect;

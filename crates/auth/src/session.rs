@@ -10,12 +10,16 @@ mod store;
 
 use std::fmt;
 
-use axum::http::{HeaderMap, HeaderValue};
+use axum::{
+    http::{HeaderMap, HeaderValue, header},
+    response::Response,
+};
 use http_kit::{Problem, cookies};
 use model::{SessionId, TenantId, Timestamp, UserId, random_token};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use storage::repo::{ConnectionOwner, SignInMethod, User, UserState};
+use tower::{layer::util::Stack, util::MapResponseLayer};
 use tower_sessions::{Expiry, Session, SessionManagerLayer, cookie::SameSite};
 
 pub use self::browser::Browser;
@@ -31,19 +35,40 @@ const VISITOR_COOKIE: &str = "portico_visitor";
 const SIGNED_IN: &str = "signed_in";
 
 /// The layer that every route with pages needs around it.
-pub type SessionLayer = SessionManagerLayer<Store>;
+pub type SessionLayer = Stack<SessionManagerLayer<Store>, MapResponseLayer<fn(Response) -> Response>>;
 
 /// Makes the layer. Its cookie lives as long as the longest session: how long a session really lives, the
 /// store decides.
 pub fn session_layer(auth: &Auth) -> SessionLayer {
     let longest = auth.config.lifetimes.session.try_into().unwrap_or(time::Duration::WEEK);
-    SessionManagerLayer::new(Store::new(auth))
+    let manager = SessionManagerLayer::new(Store::new(auth))
         .with_name(auth.origins.cookie(COOKIE))
         .with_secure(auth.origins.https())
         .with_http_only(true)
         .with_same_site(SameSite::Lax)
         .with_path("/")
-        .with_expiry(Expiry::OnInactivity(longest))
+        .with_expiry(Expiry::OnInactivity(longest));
+    Stack::new(manager, MapResponseLayer::new(complete_cookies))
+}
+
+/// `tower-sessions` removes its cookie with one that has no `Secure`, which browsers refuse for a name with
+/// the `__Host-` prefix (RFC 6265bis §4.1.3.2): the old one would stay.
+fn complete_cookies(mut answer: Response) -> Response {
+    let sent: Vec<HeaderValue> = answer.headers().get_all(header::SET_COOKIE).into_iter().cloned().collect();
+    if sent.iter().any(|cookie| !is_complete(cookie)) {
+        answer.headers_mut().remove(header::SET_COOKIE);
+        for cookie in sent {
+            let name = cookie.to_str().ok().and_then(|text| text.split_once('=')).map(|(name, _)| name);
+            let complete = name.filter(|_| !is_complete(&cookie)).map(cookies::clear);
+            answer.headers_mut().append(header::SET_COOKIE, complete.unwrap_or(cookie));
+        }
+    }
+    answer
+}
+
+/// Whether a `Set-Cookie` has what all of ours have. Only removals have not.
+fn is_complete(cookie: &HeaderValue) -> bool {
+    cookie.to_str().is_ok_and(|text| text.contains("HttpOnly"))
 }
 
 /// What a session's record holds.

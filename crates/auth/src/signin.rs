@@ -28,3 +28,6 @@ pub(crate) fn routes() -> Router<Auth> {
         .route(logout::PATH, get(logout::get).post(logout::post))
         .route(setup::PATH, get(setup::get).post(setup::post))
 }
+
+#[cfg(test)]
+mod tests;

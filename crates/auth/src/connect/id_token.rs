@@ -200,6 +200,3 @@ fn half_hash(token: &Secret, algorithm: Algorithm) -> String {
     let hash = hash.as_ref();
     BASE64_URL_SAFE_NO_PAD.encode(&hash[..hash.len() / 2])
 }
-
-#[cfg(test)]
-mod tests;

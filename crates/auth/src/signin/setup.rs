@@ -23,7 +23,7 @@ use crate::{
 pub(super) const PATH: &str = "/setup";
 
 /// Where the hash of the token is: one place, so that a new link makes the older one useless.
-const LINK: Place<'_> = Place {
+pub(super) const LINK: Place<'_> = Place {
     owner: Owner::Platform,
     collection: Collection { name: "setup", durability: Durability::Durable, format: 1 },
     key: "link",
