@@ -1,7 +1,7 @@
 //! Reads TOML that people write, and reports everything that is wrong with it at once: each fault with
 //! its line and key. `apply` files and the configuration are read with it.
 
-use std::{cell::RefCell, fmt, ops::Range, str::FromStr};
+use std::{cell::RefCell, collections::BTreeSet, fmt, ops::Range, str::FromStr};
 
 use toml::{
     Spanned,
@@ -37,19 +37,28 @@ pub struct Faults {
     /// Where each line begins.
     lines: Vec<usize>,
     list: RefCell<Vec<Fault>>,
+    /// Every key that was asked for, there or not.
+    asked: RefCell<BTreeSet<String>>,
 }
 
 impl Faults {
     /// For the faults of `text`.
     pub fn of(text: &str) -> Self {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { lines, list: RefCell::default() }
+        Self { lines, list: RefCell::default(), asked: RefCell::default() }
     }
 
     /// Adds a fault.
     pub fn add(&self, span: &Range<usize>, key: impl Into<String>, message: impl ToString) {
         let line = (!span.is_empty()).then(|| self.lines.partition_point(|start| *start <= span.start));
         self.list.borrow_mut().push(Fault { line, key: key.into(), message: message.to_string() });
+    }
+
+    /// Every key that was asked for and that is not a table: what a text may have.
+    pub fn asked(&self) -> BTreeSet<String> {
+        let asked = self.asked.borrow();
+        let is_table = |key: &String| asked.iter().any(|other| other.starts_with(&format!("{key}.")));
+        asked.iter().filter(|key| !is_table(key)).cloned().collect()
     }
 
     /// All faults, in the order of the text.
@@ -95,8 +104,9 @@ impl<'a> Table<'a> {
 
     /// Takes the value of a key.
     pub fn take(&mut self, name: &str) -> Option<Item<'a>> {
-        let value = self.table.remove(name)?;
         let key = if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) };
+        self.faults.asked.borrow_mut().insert(key.clone());
+        let value = self.table.remove(name)?;
         Some(Item { span: value.span(), value: value.into_inner(), key, faults: self.faults })
     }
 
@@ -197,26 +207,39 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// The value as true or false.
+    /// The value as true or false; as text too, which is all that the environment has.
     pub fn boolean(self) -> Option<bool> {
         match &self.value {
             DeValue::Boolean(value) => Some(*value),
+            DeValue::String(text) if matches!(&**text, "true" | "false") => Some(*text == "true"),
             other => self.wrong("true or false", other.type_str()),
         }
     }
 
-    /// The value as a whole number in a range.
+    /// The value as a whole number in a range; as text too, which is all that the environment has.
     pub fn number(self, range: Range<u64>) -> Option<u64> {
-        let DeValue::Integer(number) = &self.value else {
-            return self.wrong("a whole number", self.value.type_str());
+        let number = match &self.value {
+            DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()),
+            DeValue::String(text) => text.parse(),
+            other => return self.wrong("a whole number", other.type_str()),
         };
-        match u64::from_str_radix(number.as_str(), number.radix()) {
+        match number {
             Ok(value) if range.contains(&value) => Some(value),
             _ => {
                 self.fault(format!("use a number from {} to {}", range.start, range.end - 1));
                 None
             }
         }
+    }
+
+    /// The parsed values of an array of texts, or of a text with commas, which is all that the environment
+    /// has.
+    pub fn list<T: FromStr<Err: fmt::Display>>(self) -> Vec<T> {
+        let DeValue::String(text) = &self.value else {
+            return self.array().into_iter().filter_map(Item::parse).collect();
+        };
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.filter_map(|part| part.parse().map_err(|error| self.fault(error)).ok()).collect()
     }
 
     /// The values of an array.

@@ -1,1 +1,18 @@
-//! stub
+//! The binary's parts: command line, configuration, wiring, lifecycle. A library, so that tests drive the
+//! same [`App`] without a socket.
+//!
+//! Invariants:
+//! - Only [`config`] reads the environment.
+//! - Only [`wiring`] names a backend and says what is built from what.
+//! - Nothing listens before everything is built.
+
+mod app;
+pub mod cli;
+pub mod config;
+mod data_dir;
+mod lifecycle;
+mod listen;
+mod telemetry;
+pub mod wiring;
+
+pub use crate::{app::App, data_dir::DataDir};

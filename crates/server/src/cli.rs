@@ -1,0 +1,164 @@
+//! The command line.
+
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use registry::{
+    Registry,
+    apply::{File, Plan},
+};
+use tokio::runtime;
+
+use crate::{
+    config::{Config, Overrides},
+    lifecycle, telemetry,
+    wiring::Store,
+};
+
+/// Hosts MCP servers for many tenants behind one OAuth front door.
+#[derive(Debug, Parser)]
+#[command(name = "portico", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything in this process, from one directory
+    ///
+    /// Needs no configuration: keys are made on the first start and kept, the store is SQLite in the data
+    /// directory. While nobody has an account it prints a link to make the first one.
+    Up(Up),
+    /// Run from a configuration file
+    ///
+    /// `docs/configuration.md` lists every key; `PORTICO_…` variables stand over the file.
+    Serve(Serve),
+    /// Bring people, tenants, connections and servers to what a file declares
+    ///
+    /// Works beside a running portico, which takes the changes in within a second. Applying the same file
+    /// twice does nothing the second time. Nothing is deleted without --prune.
+    Apply(Apply),
+}
+
+#[derive(Args, Debug)]
+struct Up {
+    /// Directory for the store and the keys
+    #[arg(long, value_name = "DIR", default_value = "./portico-data")]
+    data: PathBuf,
+    /// Address and port to listen on [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Where browsers and clients reach it, if that is not the listening address
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// Apply this file before serving
+    #[arg(long, value_name = "FILE")]
+    apply: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+struct Serve {
+    /// The configuration file
+    #[arg(long, short, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Args, Debug)]
+struct Apply {
+    /// The file that declares what should be there
+    #[arg(long, short, value_name = "FILE")]
+    file: PathBuf,
+    /// Directory of the store [default: ./portico-data]
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    data: Option<PathBuf>,
+    /// Take the store from this configuration file
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Also delete what a file could declare and this one does not
+    #[arg(long)]
+    prune: bool,
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Up(args) => up(args),
+        Command::Serve(args) => serve(&args),
+        Command::Apply(args) => apply(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "portico: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn up(args: Up) -> anyhow::Result<()> {
+    let overrides = Overrides { listen: args.listen, base_url: args.base_url, data: Some(args.data) };
+    let config = Config::load(None, &overrides)?;
+    telemetry::start(&config.log);
+    lifecycle::run(config, args.apply.as_deref())
+}
+
+fn serve(args: &Serve) -> anyhow::Result<()> {
+    let config = Config::load(Some(&args.config), &Overrides::default())?;
+    telemetry::start(&config.log);
+    lifecycle::run(config, None)
+}
+
+fn apply(args: &Apply) -> anyhow::Result<()> {
+    let overrides = Overrides { data: args.data.clone(), ..Overrides::default() };
+    let config = Config::load(args.config.as_deref(), &overrides)?;
+    telemetry::start(&config.log);
+    let file = File::read(&args.file)?;
+    runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let store = Store::open(&config.data).await?;
+        let done = apply_file(&store.registry(), &file, args.dry_run, args.prune).await;
+        store.close().await;
+        done
+    })
+}
+
+/// Plans, prints, and does it unless it is a dry run.
+pub(crate) async fn apply_file(registry: &Registry, file: &File, dry_run: bool, prune: bool) -> anyhow::Result<()> {
+    let plan = Plan::new(registry, file, prune).await?;
+    print(&plan)?;
+    if dry_run {
+        return Ok(());
+    }
+    let done = plan.execute(registry).await?;
+    if done > 0 {
+        print(format_args!("Applied: {done} changes.\n"))?;
+    }
+    Ok(())
+}
+
+/// Writes to standard output what the command was asked for.
+pub(crate) fn print(text: impl Display) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    write!(out, "{text}").and_then(|()| out.flush()).context("standard output cannot be written")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        Cli::command().debug_assert();
+    }
+}
