@@ -11,6 +11,8 @@ mod google;
 mod host;
 mod page;
 mod signer;
+#[cfg(test)]
+mod tests;
 
 pub use desk::{Account, Registration};
 pub use github::GithubIdp;
