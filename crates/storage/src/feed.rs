@@ -136,3 +136,6 @@ impl Follower {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,3 +49,6 @@ async fn drain(part: &dyn Maintenance, clock: &dyn Clock, stop: &CancellationTok
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

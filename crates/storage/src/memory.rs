@@ -136,3 +136,6 @@ impl Maintenance for Memory {
         Ok(self.state().clean(now, limit as usize) as u64)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -125,3 +125,6 @@ fn associated(kind: TokenKind, head: &[u8], binding: &[&[u8]]) -> Vec<u8> {
     append_parts(&mut all, binding);
     all
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,161 @@
+use model::{ManualClock, SeededEntropy, TenantId, Timestamp};
 
+use super::{ring::KEPT, *};
+use crate::conformance::{MemoryKeys, sealer};
+
+fn tenants<const N: usize>() -> [Owner; N] {
+    let (clock, entropy) = (ManualClock::at(Timestamp::from_seconds(1)), SeededEntropy::new(9));
+    [(); N].map(|()| Owner::Tenant(TenantId::new(&clock, &entropy)))
+}
+
+async fn over(keys: &Arc<MemoryKeys>, master: u8, seed: u64) -> Result<Sealer> {
+    Sealer::open_ring(MasterKey::new([master; 32]), keys.clone(), Arc::new(SeededEntropy::new(seed))).await
+}
+
+fn is_damaged<T: fmt::Debug>(result: &Result<T>) -> bool {
+    matches!(result, Err(StorageError::Damaged { .. }))
+}
+
+#[tokio::test]
+async fn a_value_opens_for_its_owner_and_place_only() {
+    let (sealer, [acme, beta]) = (sealer().await, tenants());
+    // Both have keys, so that a refusal is not for want of one.
+    sealer.seal(beta, b"here", b"other").await.unwrap();
+    let sealed = sealer.seal(acme, b"here", b"secret").await.unwrap();
+    assert_eq!(sealer.open(acme, b"here", &sealed).await.unwrap().as_slice(), b"secret");
+    assert!(is_damaged(&sealer.open(acme, b"there", &sealed).await));
+    assert!(is_damaged(&sealer.open(beta, b"here", &sealed).await));
+    assert!(is_damaged(&sealer.open(Owner::Platform, b"here", &sealed).await));
+}
+
+#[tokio::test]
+async fn a_column_opens_in_its_row_only_and_is_no_value() {
+    let (sealer, [acme]) = (sealer().await, tenants());
+    let at = ColumnPlace { owner: acme, table: "connection", column: "client_secret", row: b"1" };
+    let sealed = sealer.seal_column(at, b"secret").await.unwrap();
+    assert_eq!(sealer.open_column(at, &sealed).await.unwrap().as_slice(), b"secret");
+    for moved in [
+        ColumnPlace { row: b"2", ..at },
+        ColumnPlace { column: "endpoints", ..at },
+        ColumnPlace { table: "user", ..at },
+        ColumnPlace { table: "connectio", column: "nclient_secret", ..at },
+        ColumnPlace { owner: Owner::Platform, ..at },
+    ] {
+        assert!(is_damaged(&sealer.open_column(moved, &sealed).await), "{moved:?}");
+    }
+    assert!(is_damaged(&sealer.open(acme, b"1", &sealed).await));
+}
+
+#[tokio::test]
+async fn a_cut_or_foreign_value_is_damaged() {
+    let (sealer, [acme]) = (sealer().await, tenants());
+    let sealed = sealer.seal(acme, b"here", b"secret").await.unwrap();
+    for cut in 0..sealed.len() {
+        assert!(is_damaged(&sealer.open(acme, b"here", &sealed[..cut]).await), "{cut}");
+    }
+    let mut of_an_unknown_key = sealed.clone();
+    of_an_unknown_key[4] = 9;
+    let mut of_another_version = sealed;
+    of_another_version[0] = 2;
+    for foreign in [of_an_unknown_key, of_another_version] {
+        assert!(is_damaged(&sealer.open(acme, b"here", &foreign).await));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_master_key_is_refused_at_once() {
+    let keys = Arc::new(MemoryKeys::default());
+    over(&keys, 1, 1).await.unwrap();
+    let wrong = over(&keys, 2, 2).await.unwrap_err();
+    assert!(matches!(wrong, StorageError::WrongMasterKey));
+    assert!(wrong.to_string().contains("the master key does not open"), "{wrong}");
+    assert_eq!(keys.load(Owner::Platform).await.unwrap().len(), 1, "and nothing was written");
+    over(&keys, 1, 3).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_was_given_to_another_owner_does_not_open() {
+    let (keys, [acme, beta]) = (Arc::new(MemoryKeys::default()), tenants());
+    over(&keys, 1, 1).await.unwrap().seal(acme, b"here", b"secret").await.unwrap();
+    let stolen = keys.load(acme).await.unwrap().remove(0);
+    keys.insert(&WrappedKey { owner: beta, ..stolen.clone() }).await.unwrap();
+    keys.insert(&WrappedKey { id: 2, ..stolen }).await.unwrap();
+    let sealer = over(&keys, 1, 2).await.unwrap();
+    for owner in [acme, beta] {
+        assert!(is_damaged(&sealer.seal(owner, b"here", b"secret").await), "{owner}");
+    }
+}
+
+#[tokio::test]
+async fn two_replicas_use_one_key_for_a_new_owner() {
+    let (keys, [acme]) = (Arc::new(MemoryKeys::default()), tenants());
+    let (one, two) = (over(&keys, 1, 1).await.unwrap(), over(&keys, 1, 2).await.unwrap());
+    let (first, second) = tokio::join!(one.seal(acme, b"here", b"1"), two.seal(acme, b"here", b"2"));
+    assert_eq!(two.open(acme, b"here", &first.unwrap()).await.unwrap().as_slice(), b"1");
+    assert_eq!(one.open(acme, b"here", &second.unwrap()).await.unwrap().as_slice(), b"2");
+    assert_eq!(keys.load(acme).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_that_another_replica_added_is_found() {
+    let (keys, [acme]) = (Arc::new(MemoryKeys::default()), tenants());
+    let reader = over(&keys, 1, 1).await.unwrap();
+    let old = reader.seal(acme, b"here", b"old").await.unwrap();
+    // What rotation will do: a second key, wrapped as the first.
+    let cipher = aead::SealingKey::new(&expand(&[1; 32], "wrap", ""));
+    let parts: [&[u8]; 2] = [b"data key", acme.to_string().leak().as_bytes()];
+    let wrapped = cipher.seal(2, &parts, &[7; 32], &SeededEntropy::new(3));
+    keys.insert(&WrappedKey { owner: acme, id: 2, wrapped }).await.unwrap();
+    let writer = over(&keys, 1, 2).await.unwrap();
+    let new = writer.seal(acme, b"here", b"new").await.unwrap();
+    assert_eq!(aead::key_id(&new), Ok(2), "the newest seals");
+    assert_eq!(reader.open(acme, b"here", &new).await.unwrap().as_slice(), b"new");
+    assert_eq!(writer.open(acme, b"here", &old).await.unwrap().as_slice(), b"old");
+}
+
+#[tokio::test]
+async fn what_was_shredded_stays_shut() {
+    let (keys, [acme, beta]) = (Arc::new(MemoryKeys::default()), tenants());
+    let sealer = over(&keys, 1, 1).await.unwrap();
+    let lost = sealer.seal(acme, b"here", b"secret").await.unwrap();
+    let kept = sealer.seal(beta, b"here", b"secret").await.unwrap();
+    sealer.shred(acme).await.unwrap();
+    assert!(is_damaged(&sealer.open(acme, b"here", &lost).await));
+    assert!(keys.load(acme).await.unwrap().is_empty(), "opening makes no key");
+    sealer.seal(acme, b"here", b"anew").await.unwrap();
+    assert!(is_damaged(&sealer.open(acme, b"here", &lost).await));
+    assert_eq!(sealer.open(beta, b"here", &kept).await.unwrap().as_slice(), b"secret");
+}
+
+#[tokio::test]
+async fn derived_keys_are_apart_and_survive_restarts() {
+    let keys = Arc::new(MemoryKeys::default());
+    let (one, two) = (over(&keys, 1, 1).await.unwrap(), over(&keys, 1, 2).await.unwrap());
+    let csrf = one.derive("csrf").await.unwrap();
+    assert_eq!(csrf, two.derive("csrf").await.unwrap());
+    assert_ne!(csrf, one.derive("session-id").await.unwrap());
+    assert_ne!(csrf, sealer().await.derive("csrf").await.unwrap(), "another installation has others");
+}
+
+#[tokio::test]
+async fn keys_in_memory_are_bounded_and_the_last_used_stay() {
+    let sealer = sealer().await;
+    let owners: [Owner; KEPT + 10] = tenants();
+    for owner in owners {
+        sealer.seal(owner, b"here", b"secret").await.unwrap();
+        assert!(sealer.rings.len() <= KEPT);
+    }
+    assert!(sealer.rings.get(owners[KEPT + 9]).is_some());
+    assert!(sealer.rings.get(owners[0]).is_none());
+}
+
+#[test]
+fn keys_loaded_before_a_shred_are_not_kept_after_it() {
+    let ([acme], rings) = (tenants(), Rings::default());
+    let first = Ring::wrap_first(&MasterKey::new([1; 32]), acme, &SeededEntropy::new(1));
+    let ring = Arc::new(Ring::unwrap(&MasterKey::new([1; 32]), acme, &[first]).unwrap().unwrap());
+    let era = rings.era();
+    rings.forget(acme);
+    rings.keep(acme, &ring, era);
+    assert!(rings.get(acme).is_none());
+}
