@@ -1,4 +1,4 @@
-//! Formatting, clippy, rustdoc and the dependency policy.
+//! Formatting, clippy, rustdoc, the checked queries and the dependency policy.
 
 mod licence;
 mod policy;
@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::{
     command::{cargo, passes},
     machine::Machine,
+    sqlx,
     tally::Tally,
 };
 
@@ -19,6 +20,7 @@ pub(crate) fn run(machine: &Machine) -> Result<Tally> {
     let mut tally = Tally::check(passes(&mut cargo(machine, &["fmt", "--all", "--check"]))?);
     tally += Tally::check(passes(&mut cargo(machine, &clippy))?);
     tally += Tally::check(passes(&mut doc)?);
+    tally += Tally::check(sqlx::run(machine, true)?);
     tally += Tally::check(policy::holds(machine)?);
     Ok(tally)
 }

@@ -13,6 +13,7 @@ mod machine;
 mod node;
 mod service;
 mod services;
+mod sqlx;
 mod suite;
 mod tally;
 
@@ -43,6 +44,12 @@ enum Task {
         #[arg(trailing_var_arg = true)]
         command: Vec<String>,
     },
+    /// Ask a database about the checked queries and write down its answers, after changing SQL.
+    Sqlx {
+        /// Change nothing; fail if an answer would change.
+        #[arg(long)]
+        check: bool,
+    },
     /// The end-to-end tests: the real binary, real clients, a real browser.
     E2e {
         /// Passed to the test runner; for instance part of a test's name.
@@ -69,6 +76,7 @@ fn run(task: Task) -> Result<bool> {
         Task::Test => suite::run(&machine),
         Task::Lint => Ok(lint::run(&machine)?.close()),
         Task::Services { command } => services::run(&machine, &command),
+        Task::Sqlx { check } => sqlx::run(&machine, check),
         Task::E2e { filter } => Ok(e2e::run(&machine, &filter)?.close()),
     }
 }
