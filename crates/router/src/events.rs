@@ -158,6 +158,3 @@ impl fmt::Debug for EventBody {
         f.debug_struct("EventBody").field("shape", &self.shape).field("done", &self.done).finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -178,6 +178,3 @@ impl State {
         who.expires.since(self.clock.now())
     }
 }
-
-#[cfg(test)]
-mod tests;

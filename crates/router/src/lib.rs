@@ -28,3 +28,6 @@ pub use crate::{
     gateway::{Gateway, GatewayParts},
     limits::Limits,
 };
+
+#[cfg(test)]
+mod tests;

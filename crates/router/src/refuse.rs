@@ -60,3 +60,26 @@ pub(crate) fn upstream_failed(id: Option<&str>, error: &UpstreamError) -> Respon
     };
     rpc(status, id, &RpcError::new(Code::INTERNAL, error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_that_fails_has_a_status_for_it() {
+        for (error, status) in [
+            (UpstreamError::TimedOut, 504),
+            (UpstreamError::Looping, 508),
+            (UpstreamError::Unreachable("10.0.0.7: refused".into()), 502),
+            (UpstreamError::Forbidden, 502),
+            (UpstreamError::Nonsense("x"), 502),
+            (UpstreamError::TooLarge, 502),
+            (UpstreamError::UnknownBuiltin, 502),
+        ] {
+            let response = upstream_failed(Some("1"), &error);
+            assert_eq!(response.status(), status, "{error}");
+            // Where the upstream is, and what exactly went wrong there, is in the log only.
+            assert!(!error.to_string().contains("10.0.0.7"));
+        }
+    }
+}

@@ -100,6 +100,3 @@ fn typed(body: Body, media_type: &'static str) -> Response<Body> {
 pub(crate) fn no_buffering(headers: &mut HeaderMap) {
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
 }
-
-#[cfg(test)]
-mod tests;
