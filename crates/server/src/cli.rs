@@ -109,13 +109,13 @@ fn up(args: Up) -> anyhow::Result<()> {
     let overrides = Overrides { listen: args.listen, base_url: args.base_url, data: Some(args.data) };
     let config = Config::load(None, &overrides)?;
     telemetry::start(&config.log);
-    lifecycle::run(config, args.apply.as_deref())
+    lifecycle::run(config, Start::Up { apply: args.apply.as_deref() })
 }
 
 fn serve(args: &Serve) -> anyhow::Result<()> {
     let config = Config::load(Some(&args.config), &Overrides::default())?;
     telemetry::start(&config.log);
-    lifecycle::run(config, None)
+    lifecycle::run(config, Start::Serve)
 }
 
 fn apply(args: &Apply) -> anyhow::Result<()> {

@@ -20,19 +20,36 @@ use crate::{
     wiring::{self, Built, Parts, Store},
 };
 
-/// Serves until a signal. With `apply`, that file is applied first.
-pub(crate) fn run(config: Config, apply: Option<&Path>) -> anyhow::Result<()> {
-    let file = apply.map(File::read).transpose()?;
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().context("no runtime can be started")?;
-    runtime.block_on(serve(config, file))
+/// How the process was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start<'a> {
+    /// `portico up`: for one machine, so that upstreams on loopback are allowed while we listen there only.
+    Up {
+        /// Applied before serving.
+        apply: Option<&'a Path>,
+    },
+    /// `portico serve`.
+    Serve,
 }
 
-async fn serve(config: Config, file: Option<File>) -> anyhow::Result<()> {
+/// Serves until a signal.
+pub(crate) fn run(config: Config, start: Start<'_>) -> anyhow::Result<()> {
+    let file = match start {
+        Start::Up { apply: Some(path) } => Some(File::read(path)?),
+        Start::Up { apply: None } | Start::Serve => None,
+    };
+    let loopback = start != Start::Serve && config.listen.ip().is_loopback();
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().context("no runtime can be started")?;
+    runtime.block_on(serve(config, file, loopback))
+}
+
+async fn serve(config: Config, file: Option<File>, loopback: bool) -> anyhow::Result<()> {
     let dir = DataDir::open(&config.data)?;
     let _lock = dir.lock()?;
     let store = Store::open(dir.path()).await?;
     let own = vec![config.listen];
-    let parts = Parts { config: config.clone(), store: store.clone(), resolver: Arc::new(SystemResolver), own };
+    let resolver = Arc::new(SystemResolver);
+    let parts = Parts { config: config.clone(), store: store.clone(), loopback, resolver, own };
     if let Some(file) = file {
         apply_file(&store.registry(), &file, false, false).await?;
     }

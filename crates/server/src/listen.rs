@@ -47,11 +47,6 @@ impl Listeners {
         Ok(Self(all.with_context(|| cannot_listen(address))?))
     }
 
-    /// Where it listens.
-    pub(crate) fn address(&self) -> anyhow::Result<SocketAddr> {
-        self.0[0].local_addr().context("the listening address is not known")
-    }
-
     /// Answers with `app` on threads of their own until `stop`; then takes no more connections and lets
     /// requests end within `grace`.
     pub(crate) fn serve(self, app: &App, stop: &CancellationToken, grace: Duration) -> anyhow::Result<Workers> {

@@ -22,6 +22,7 @@ use upstream::{
     builtin::Demo,
     http::{HttpLimits, HttpUpstream},
 };
+use web::Web;
 
 use crate::{App, DataDir, config::Config, telemetry::request_line};
 
@@ -102,6 +103,8 @@ pub struct Parts {
     pub config: Config,
     /// The store.
     pub store: Store,
+    /// Whether upstreams on loopback addresses are allowed.
+    pub loopback: bool,
     /// How names become addresses.
     pub resolver: Arc<dyn Resolve>,
     /// Our own listeners, which we never connect to.
@@ -123,11 +126,11 @@ pub struct Built {
 
 /// Builds a platform. Connects to nothing and listens nowhere.
 pub async fn build(parts: Parts) -> anyhow::Result<Built> {
-    let Parts { config, store, resolver, own } = parts;
+    let Parts { config, store, loopback, resolver, own } = parts;
     let (clock, entropy) = (Arc::clone(&store.clock), Arc::clone(&store.entropy));
     let registry = store.registry();
     let directory = Directory::new(store.repos.clone());
-    let guard = Guard { allowed: config.outbound.allow.clone(), loopback: config.listen.ip().is_loopback(), own };
+    let guard = Guard { allowed: config.outbound.allow.clone(), loopback, own };
     let outbound = Outbound::new(guard, config.outbound.anchors.clone(), resolver);
     let auth = Auth::new(AuthParts {
         repos: store.repos.clone(),
@@ -163,10 +166,17 @@ pub async fn build(parts: Parts) -> anyhow::Result<Built> {
         fresh: Arc::clone(&follower),
         limits: Limits::default(),
     });
-    let pages = Router::new()
+    let web = Web {
+        registry: registry.clone(),
+        auth: auth.clone(),
+        upstream: upstreams,
+        origins: Arc::new(config.origins.clone()),
+        clock: Arc::clone(&clock),
+    };
+    // The console has the page for whatever is not there.
+    let pages = web::routes(web)
         .merge(auth::routes(auth.clone()))
         .merge(health(&clock, &follower))
-        .fallback(async || Problem::not_found())
         .layer(DefaultBodyLimit::max(FORM_SIZE))
         .layer(middleware::from_fn(request_line))
         .layer(middleware::from_fn_with_state(RequestIds::new(clock, entropy), request_id));
