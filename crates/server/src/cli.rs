@@ -17,7 +17,8 @@ use tokio::runtime;
 
 use crate::{
     config::{Config, Overrides},
-    lifecycle, telemetry,
+    lifecycle::{self, Start},
+    telemetry,
     wiring::Store,
 };
 
