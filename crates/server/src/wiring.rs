@@ -24,8 +24,6 @@ use upstream::{
 };
 use web::Web;
 
-use web::Web;
-
 use crate::{App, DataDir, config::Config, telemetry::request_line};
 
 /// How many bytes a form may have.
@@ -178,13 +176,6 @@ pub async fn build(parts: Parts) -> anyhow::Result<Built> {
     // The console has the page for whatever is not there.
     let pages = web::routes(web)
         .merge(auth::routes(auth.clone()))
-        .merge(web::routes(Web {
-            registry: registry.clone(),
-            auth: auth.clone(),
-            upstream: upstreams,
-            origins: Arc::new(config.origins.clone()),
-            clock: Arc::clone(&clock),
-        }))
         .merge(health(&clock, &follower))
         .layer(DefaultBodyLimit::max(FORM_SIZE))
         .layer(middleware::from_fn(request_line))
