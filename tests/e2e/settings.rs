@@ -29,6 +29,6 @@ pub(crate) fn tests(path: &str) -> PathBuf {
 
 #[expect(clippy::disallowed_methods, reason = "how cargo xtask e2e passes on what it installed")]
 fn variable(name: &str) -> String {
-    let name = format!("PORTICO_E2E_{name}");
+    let name = format!("E2E_{name}");
     std::env::var(&name).unwrap_or_else(|_| panic!("{name} is not set: run `cargo xtask e2e`"))
 }

@@ -22,13 +22,13 @@ pub(crate) fn run(machine: &Machine, filter: &[String]) -> Result<Tally> {
     let (_chromedriver, webdriver) = services::chromedriver()?;
     let arguments: Vec<&str> = ["--test", "e2e"].into_iter().chain(filter.iter().map(String::as_str)).collect();
     suite::nextest(machine, "e2e", &arguments, |command| {
-        command.env("PORTICO_E2E_BINARY", machine.target.join("debug/portico"));
-        command.env("PORTICO_E2E_NODE", node.join("node"));
-        command.env("PORTICO_E2E_WEBDRIVER", webdriver);
+        command.env("E2E_BINARY", machine.target.join("debug/portico"));
+        command.env("E2E_NODE", node.join("node"));
+        command.env("E2E_WEBDRIVER", webdriver);
         // Errors say what was tried; where in the test they came from adds pages.
         command.env("RUST_LIB_BACKTRACE", "0");
         for (name, environment) in environments {
-            command.env(format!("PORTICO_E2E_ENV_{}", name.replace('-', "_").to_uppercase()), environment);
+            command.env(format!("E2E_ENV_{}", name.replace('-', "_").to_uppercase()), environment);
         }
     })
 }

@@ -89,7 +89,7 @@ pub(crate) fn chromedriver() -> Result<(Service, String)> {
 pub(crate) fn run(machine: &Machine, command: &[String]) -> Result<bool> {
     let (_postgres, postgres) = postgres(machine)?;
     let (_redis, redis) = redis(machine)?;
-    println!("PORTICO_TEST_POSTGRES={postgres}\nPORTICO_TEST_REDIS={redis}");
+    println!("TEST_POSTGRES={postgres}\nTEST_REDIS={redis}");
     let Some((program, arguments)) = command.split_first() else {
         println!("running until Enter, or the end of the standard input");
         std::io::stdout().flush()?;
@@ -97,7 +97,7 @@ pub(crate) fn run(machine: &Machine, command: &[String]) -> Result<bool> {
         return Ok(true);
     };
     let mut command = Command::new(program);
-    command.args(arguments).env("PORTICO_TEST_POSTGRES", postgres).env("PORTICO_TEST_REDIS", redis);
+    command.args(arguments).env("TEST_POSTGRES", postgres).env("TEST_REDIS", redis);
     passes(&mut command)
 }
 

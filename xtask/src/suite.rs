@@ -37,7 +37,8 @@ pub(crate) fn nextest(
     if answer(&mut cargo(machine, &["nextest", "--version"])).is_none() {
         must(&mut cargo(machine, &["install", "--locked", "--quiet", "cargo-nextest", "--version", NEXTEST]))?;
     }
-    let report = machine.target.join("nextest").join(profile).join("junit.xml");
+    // nextest keeps reports in the checkout, wherever cargo builds.
+    let report = machine.root.join("target/nextest").join(profile).join("junit.xml");
     // A report of an earlier run must not be counted when this one does not compile.
     if report.exists() {
         fs::remove_file(&report)?;
@@ -46,7 +47,8 @@ pub(crate) fn nextest(
     with(command.args(arguments));
     let succeeded = passes(&mut command)?;
     let counted = fs::read_to_string(&report).ok().and_then(|report| Tally::junit(&report));
-    Ok(counted.unwrap_or_default().or_failed(succeeded))
+    // No report: nothing ran, because it did not compile or because no test matches.
+    Ok(counted.unwrap_or_default().or_failed(succeeded && counted.is_some()))
 }
 
 /// The examples in the documentation, which nextest does not run.

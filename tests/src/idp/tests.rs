@@ -72,7 +72,7 @@ async fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &str) 
     let url = Url::parse(url).unwrap();
     let mut stream = TcpStream::connect(("127.0.0.1", url.port().unwrap())).await.unwrap();
     let target = &url[url::Position::BeforePath..];
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<Vec<_>>().concat();
     let length = body.len();
     let text = format!(
         "{method} {target} HTTP/1.1\r\nhost: idp\r\nconnection: close\r\ncontent-length: {length}\r\n\
