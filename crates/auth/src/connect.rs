@@ -31,7 +31,7 @@ use storage::repo::{Connection, SignInMethod};
 pub(crate) use self::issuer::Issuers;
 use self::{error::ConnectError, leg::Leg, provider::Provider};
 use crate::{
-    Auth, flow, leave,
+    Auth, consent, flow, leave,
     refusal::refusal,
     session::BrowserSession,
     signin::{ReturnPath, login_path},
@@ -61,7 +61,7 @@ impl Purpose {
     fn way_back(&self) -> String {
         match self {
             Self::SignIn { return_to } => login_path(return_to.as_str()),
-            Self::Authorization { .. } => "/".to_owned(),
+            Self::Authorization { txn } => consent::onward_path(txn),
         }
     }
 }

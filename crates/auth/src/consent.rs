@@ -32,6 +32,11 @@ use crate::{
 pub(crate) const PATH: &str = "/oauth/consent";
 pub(crate) const CONTINUE_PATH: &str = "/oauth/continue/{txn}";
 
+/// The way to a transaction's provider, for those who have to try again.
+pub(crate) fn onward_path(txn: &str) -> String {
+    CONTINUE_PATH.replace("{txn}", txn)
+}
+
 /// Where a transaction's page is.
 pub(crate) fn path(txn: &str) -> String {
     format!("{PATH}?txn={txn}")

@@ -39,6 +39,6 @@ pub use crate::{
     guard::Guard,
     parts::{Auth, AuthError, AuthParts},
     routes::{pages, routes},
-    session::{Browser, SignedIn, session_layer},
+    session::{Browser, SignedIn},
     signin::{Setup, SetupLink, login_path},
 };

@@ -93,7 +93,7 @@ impl Auth {
             registrations_by_address: throttle(config.registration.per_address),
             registrations: throttle(config.registration.global),
             token_requests: throttle(config.token_requests),
-            attempts: Attempts::new(Arc::clone(&clock)),
+            attempts: Attempts::new(&clock),
             issuers: Issuers::new(Arc::clone(&clock)),
             feed: OnceLock::new(),
             origins: Arc::new(origins),

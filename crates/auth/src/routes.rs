@@ -6,7 +6,7 @@ use axum::{
 };
 use http_kit::{page_headers, problem_pages, same_origin_guard};
 
-use crate::{Auth, authorize, connect, consent, cors, documents, register, session_layer, signin, token};
+use crate::{Auth, authorize, connect, consent, cors, documents, register, session::session_layer, signin, token};
 
 /// All routes of sign-in and of the authorization server, with their layers.
 pub fn routes(auth: Auth) -> Router {

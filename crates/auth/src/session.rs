@@ -17,8 +17,9 @@ use axum::{
 use http_kit::{Problem, cookies};
 use model::{SessionId, TenantId, Timestamp, UserId, random_token};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use storage::repo::{ConnectionOwner, SignInMethod, User, UserState};
+use storage::repo::{Actor, ConnectionOwner, SignInMethod, User, UserState};
 use tower::{layer::util::Stack, util::MapResponseLayer};
 use tower_sessions::{Expiry, Session, SessionManagerLayer, cookie::SameSite};
 
@@ -35,11 +36,11 @@ const VISITOR_COOKIE: &str = "portico_visitor";
 const SIGNED_IN: &str = "signed_in";
 
 /// The layer that every route with pages needs around it.
-pub type SessionLayer = Stack<SessionManagerLayer<Store>, MapResponseLayer<fn(Response) -> Response>>;
+pub(crate) type SessionLayer = Stack<SessionManagerLayer<Store>, MapResponseLayer<fn(Response) -> Response>>;
 
 /// Makes the layer. Its cookie lives as long as the longest session: how long a session really lives, the
 /// store decides.
-pub fn session_layer(auth: &Auth) -> SessionLayer {
+pub(crate) fn session_layer(auth: &Auth) -> SessionLayer {
     let longest = auth.config.lifetimes.session.try_into().unwrap_or(time::Duration::WEEK);
     let manager = SessionManagerLayer::new(Store::new(auth))
         .with_name(auth.origins.cookie(COOKIE))
@@ -106,7 +107,7 @@ impl SignedIn {
 /// What ties a thing to one browser: a hash of its session's cookie or, before sign-in, of its visitor's
 /// cookie. It changes at sign-in. Safe to store.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Binding([u8; 32]);
+struct Binding([u8; 32]);
 
 impl Binding {
     /// `kind` keeps the two cookies apart.
@@ -115,7 +116,7 @@ impl Binding {
     }
 
     /// The hash.
-    pub fn as_bytes(&self) -> &[u8; 32] {
+    fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
@@ -135,6 +136,8 @@ async fn sign_in(auth: &Auth, session: &Session, user: User, method: SignInMetho
     session.cycle_id().await.map_err(problem)?;
     session.insert(SIGNED_IN, &record).await.map_err(problem)?;
     session.save().await.map_err(problem)?;
+    let event = auth.audit(Actor::User(record.user), "session.started", record.id).with(json!({ "method": method }));
+    auth.repos.audit.append(&event).await?;
     tracing::info!(user.id = %record.user, session.id = %record.id, "signed in");
     Ok(signed_in)
 }
@@ -175,14 +178,14 @@ async fn admit(auth: &Auth, record: Record, user: User) -> Result<Option<SignedI
     Ok((user.state == UserState::Active).then_some(SignedIn { user, method, at, session, only }))
 }
 
-/// A browser that has not signed in: by its cookie, or a new one.
-fn visitor(auth: &Auth, headers: &HeaderMap) -> (Binding, Option<HeaderValue>) {
+/// A browser that has not signed in: by its cookie, or a new one. The cookie is set anew each time, so that
+/// a form that was just opened can be sent for a while.
+fn visitor(auth: &Auth, headers: &HeaderMap) -> (Binding, HeaderValue) {
     let name = auth.origins.cookie(VISITOR_COOKIE);
-    if let Some(known) = cookies::get(headers, &name).filter(|value| value.len() == 64) {
-        return (Binding::of("visitor", known), None);
-    }
-    let value = random_token(&*auth.entropy, "");
-    (Binding::of("visitor", &value), Some(cookies::set(&name, &value, Some(store::VISIT))))
+    let ours = |value: &&str| value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit());
+    let known = cookies::get(headers, &name).filter(ours).map(ToOwned::to_owned);
+    let value = known.unwrap_or_else(|| random_token(&*auth.entropy, ""));
+    (Binding::of("visitor", &value), cookies::set(&name, &value, Some(store::VISIT)))
 }
 
 /// SHA-256 in hexadecimal: how secrets that are keys are stored.

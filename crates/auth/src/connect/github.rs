@@ -42,7 +42,7 @@ struct User {
 
 /// An entry of `GET /user/emails`.
 #[derive(Deserialize)]
-struct Email {
+struct Entry {
     email: String,
     primary: bool,
     verified: bool,
@@ -53,13 +53,13 @@ struct Email {
 pub(super) async fn identity(outbound: &Outbound, api: &str, token: &Secret) -> Result<Claims, ConnectError> {
     let user: User = get_json(outbound, &format!("{api}/user"), Some(token), "user of GitHub's API").await?;
     let emails = get_json(outbound, &format!("{api}/user/emails"), Some(token), "addresses of GitHub's API").await;
-    let emails: Vec<Email> = match emails {
+    let emails: Vec<Entry> = match emails {
         Ok(emails) => emails,
         // Without the scope, which people and organisations can take away, the address is just not known.
         Err(ConnectError::Status(_, status)) if matches!(status.as_u16(), 403 | 404) => Vec::new(),
         Err(error) => return Err(error),
     };
-    let email = emails.into_iter().find(|email| email.primary && email.verified).map(|email| email.email);
+    let email = emails.into_iter().find(|entry| entry.primary && entry.verified).map(|entry| entry.email);
     let name = user.name.filter(|name| !name.trim().is_empty()).unwrap_or(user.login);
     Ok(Claims { subject: user.id.to_string(), name: Some(name), email_verified: email.is_some(), email })
 }

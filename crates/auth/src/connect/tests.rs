@@ -272,3 +272,17 @@ async fn providers_that_are_away_or_wrong_are_a_page() {
     assert!(answer.assert(502).body.contains("did not answer"), "{}", answer.body);
     assert_eq!(browser.session(), None);
 }
+
+#[tokio::test]
+async fn leaving_for_a_provider_is_limited_by_place() {
+    let (bench, idp) = (Bench::new().await, Idp::start().await);
+    let connection = oidc(&bench, &idp, "corp").await;
+    let mut browser = bench.browser();
+    for _ in 0..60 {
+        depart(&mut browser, &connection).await;
+    }
+    let answer = browser.get("/login/corp").await;
+    assert_eq!(answer.assert(429).headers["retry-after"], "5");
+    bench.clock.advance(Duration::from_secs(5));
+    depart(&mut browser, &connection).await;
+}

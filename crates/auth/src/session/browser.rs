@@ -61,11 +61,6 @@ pub(crate) struct BrowserSession {
 }
 
 impl BrowserSession {
-    /// What ties things to this browser until somebody signs in or out.
-    pub(crate) fn binding(&self) -> Binding {
-        self.binding
-    }
-
     /// A CSRF token for one kind of form, or for one thing.
     pub(crate) fn csrf(&self, form: &str) -> String {
         csrf(&self.auth, self.binding, form)
@@ -130,10 +125,14 @@ where
         let auth = Auth::from_ref(state);
         let session = parts.extensions.get::<Session>().cloned().ok_or_else(|| Problem::internal(NoLayer))?;
         let signed_in = super::signed_in(&auth, &session).await?;
-        let (binding, cookie) = match (&signed_in, session.id()) {
-            (Some(_), Some(id)) => (Binding::of("session", &id.to_string()), None),
-            _ => super::visitor(&auth, &parts.headers),
-        };
+        let own = session.id().filter(|_| signed_in.is_some());
+        let (binding, cookie) = own.map_or_else(
+            || {
+                let (binding, cookie) = super::visitor(&auth, &parts.headers);
+                (binding, Some(cookie))
+            },
+            |id| (Binding::of("session", &id.to_string()), None),
+        );
         Ok(Self { signed_in, binding, cookie, session, auth })
     }
 }

@@ -30,7 +30,7 @@ const SESSIONS: Collection = Collection { name: "session", durability: Durabilit
 /// Differs from the stores that `tower-sessions` has: the key is a hash of the id, ids come from our
 /// entropy, expiry is by our clock, and saving never brings back what a sign-out has deleted.
 #[derive(Clone, Debug)]
-pub struct Store {
+pub(crate) struct Store {
     kv: Arc<dyn KeyValue>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -224,7 +224,7 @@ mod tests {
         let Bench { clock, store, .. } = bench();
         let mut made = record(1);
         store.create(&mut made).await.unwrap();
-        clock.advance(IDLE - Duration::from_secs(1));
+        clock.advance(IDLE.saturating_sub(Duration::from_secs(1)));
         assert!(store.load(&made.id).await.unwrap().is_some());
         clock.advance(Duration::from_secs(1));
         assert!(store.load(&made.id).await.unwrap().is_none(), "idle");
@@ -232,7 +232,7 @@ mod tests {
         let mut made = record(1);
         store.create(&mut made).await.unwrap();
         for _ in 0..14 {
-            clock.advance(IDLE - Duration::from_secs(1));
+            clock.advance(IDLE.saturating_sub(Duration::from_secs(1)));
             store.renew(&made.id).await.unwrap();
         }
         assert!(store.load(&made.id).await.unwrap().is_some(), "used all the time");
@@ -249,7 +249,7 @@ mod tests {
         let key = key(&made.id);
         let revision = async || kv.get(place(&key)).await.unwrap().unwrap().revision;
         let first = revision().await;
-        clock.advance(RENEW_AFTER - Duration::from_secs(1));
+        clock.advance(RENEW_AFTER.saturating_sub(Duration::from_secs(1)));
         store.renew(&made.id).await.unwrap();
         assert_eq!(revision().await, first);
         clock.advance(Duration::from_secs(1));
@@ -264,7 +264,7 @@ mod tests {
         store.create(&mut made).await.unwrap();
         let (left, right) = (Record { data: record(2).data, ..made.clone() }, Record { data: record(3).data, ..made });
         let (a, b) = tokio::join!(store.save(&left), store.save(&right));
-        (a.unwrap(), b.unwrap());
+        a.and(b).unwrap();
         let data = store.load(&left.id).await.unwrap().unwrap().data;
         assert!(data == left.data || data == right.data);
     }

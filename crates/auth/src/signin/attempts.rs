@@ -10,12 +10,16 @@ const ACCOUNT: Limit = Limit { burst: 5, every: Duration::from_mins(1) };
 /// For one place, whatever the account: thirty at once, then one every twenty seconds.
 const PLACE: Limit = Limit { burst: 30, every: Duration::from_secs(20) };
 
+/// Round trips to providers from one place: each is remembered for a while, so they are not free.
+const DEPARTURES: Limit = Limit { burst: 60, every: Duration::from_secs(5) };
+
 /// Counts sign-ins with a password, by account and place and by place, so that guessing is slow. An
 /// account alone is not counted: anybody could lock its owner out.
 #[derive(Debug)]
-pub struct Attempts {
+pub(crate) struct Attempts {
     accounts: Throttle,
     places: Throttle,
+    departures: Throttle,
 }
 
 /// An attempt that was let through. It costs, unless it is forgiven.
@@ -28,8 +32,14 @@ pub(crate) struct Attempt<'a> {
 
 impl Attempts {
     /// Nobody has tried anything yet.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { accounts: Throttle::new(ACCOUNT, Arc::clone(&clock)), places: Throttle::new(PLACE, clock) }
+    pub(crate) fn new(clock: &Arc<dyn Clock>) -> Self {
+        let throttle = |limit| Throttle::new(limit, Arc::clone(clock));
+        Self { accounts: throttle(ACCOUNT), places: throttle(PLACE), departures: throttle(DEPARTURES) }
+    }
+
+    /// Lets somebody go to a provider, or says how long to wait.
+    pub(crate) fn depart(&self, from: ClientAddress) -> Result<(), Duration> {
+        self.departures.take(&from.neighbourhood().to_string())
     }
 
     /// Lets an attempt through, or says how long to wait.
@@ -65,7 +75,8 @@ mod tests {
     #[test]
     fn an_account_is_counted_by_place() {
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1)));
-        let attempts = Attempts::new(clock.clone());
+        let now: Arc<dyn Clock> = clock.clone();
+        let attempts = Attempts::new(&now);
         for _ in 0..5 {
             attempts.begin("alice@example.com", from(1)).unwrap();
         }
@@ -80,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_place_is_counted_over_accounts() {
-        let attempts = Attempts::new(Arc::new(ManualClock::at(Timestamp::from_seconds(1))));
+        let now: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_seconds(1)));
+        let attempts = Attempts::new(&now);
         for n in 0..30 {
             attempts.begin(&format!("{n}@example.com"), from(1)).unwrap();
         }

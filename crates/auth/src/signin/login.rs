@@ -9,7 +9,8 @@ use axum::{
     response::{Html, IntoResponse as _, Redirect, Response},
 };
 use http_kit::{ClientAddress, Fields, Problem};
-use storage::repo::{ConnectionOwner, SignInMethod};
+use serde_json::json;
+use storage::repo::{Actor, ConnectionOwner, SignInMethod};
 use url::form_urlencoded;
 
 use super::ReturnPath;
@@ -58,11 +59,13 @@ pub(super) async fn get(State(auth): State<Auth>, browser: BrowserSession, uri: 
 pub(super) async fn connection(
     State(auth): State<Auth>,
     Path(callback): Path<String>,
+    from: ClientAddress,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let return_to = ReturnPath::or_home(query(&uri)?.text("return"));
     let connection = auth.repos.connections.by_callback(&callback).await?.ok_or_else(Problem::not_found)?;
+    auth.attempts.depart(from).map_err(Problem::too_many)?;
     connect::start(&auth, &connection, Purpose::SignIn { return_to }, &headers).await
 }
 
@@ -87,7 +90,7 @@ pub(super) async fn post(
             Ok(browser.remember(Redirect::to(back.as_str())))
         }
         Ok(None) => {
-            tracing::info!(client.address = %from, "a sign-in with a password was refused");
+            refused(&auth, from).await?;
             let page = page(&auth, browser, &back, email, Some(WRONG.to_owned())).await?;
             Ok((StatusCode::FORBIDDEN, page).into_response())
         }
@@ -96,6 +99,13 @@ pub(super) async fn post(
             Err(refusal(error))
         }
     }
+}
+
+/// Notes a refusal. Not what was typed: people type passwords into the wrong field.
+async fn refused(auth: &Auth, from: ClientAddress) -> Result<(), Problem> {
+    tracing::info!(client.address = %from, "a sign-in with a password was refused");
+    let event = auth.audit(Actor::Anonymous, "sign-in.refused", "local").with(json!({ "address": from.to_string() }));
+    Ok(auth.repos.audit.append(&event).await?)
 }
 
 async fn too_many(

@@ -12,11 +12,11 @@ const LONGEST: usize = 4096;
 /// another host (`//evil`, `/\evil`) or for a script.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct ReturnPath(String);
+pub(crate) struct ReturnPath(String);
 
 impl ReturnPath {
     /// The path, if it is one of this site.
-    pub fn new(text: &str) -> Option<Self> {
+    pub(crate) fn new(text: &str) -> Option<Self> {
         let ours = text.starts_with('/') && !text.starts_with("//");
         let clean = text.len() <= LONGEST && text.bytes().all(|b| b.is_ascii_graphic() && !b"\\\"<>^`{|}".contains(&b));
         if !ours || !clean {
@@ -31,17 +31,17 @@ impl ReturnPath {
     }
 
     /// The path, or the start page for whatever is none.
-    pub fn or_home(text: &str) -> Self {
+    pub(crate) fn or_home(text: &str) -> Self {
         Self::new(text).unwrap_or_else(Self::home)
     }
 
     /// The start page.
-    pub fn home() -> Self {
+    pub(crate) fn home() -> Self {
         Self("/".to_owned())
     }
 
     /// The path and query.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

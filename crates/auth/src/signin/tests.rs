@@ -267,6 +267,19 @@ async fn neither_token_nor_session_id_is_stored() {
     assert!(!String::from_utf8_lossy(&stored.value).contains(&token));
 }
 
+#[tokio::test]
+async fn sign_ins_are_audited_without_what_was_typed() {
+    let bench = Bench::new().await;
+    let alice = bench.alice().await;
+    bench.browser().sign_in(ALICE, "wrong password", "/").await.assert(403);
+    bench.browser().sign_in(ALICE, PASSWORD, "/").await.assert(303);
+    let events = bench.repos.audit.newest(None, 2).await.unwrap();
+    let seen: Vec<_> = events.iter().map(|event| (event.action.as_str(), event.actor.to_string())).collect();
+    assert_eq!(seen, [("session.started", alice.id.to_string()), ("sign-in.refused", "anonymous".to_owned())]);
+    let text = format!("{events:?}");
+    assert!(!text.contains("password") && !text.contains(ALICE), "{text}");
+}
+
 impl Bench {
     fn clock_now(&self) -> Timestamp {
         model::Clock::now(&*self.clock)
