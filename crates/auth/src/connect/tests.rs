@@ -1,5 +1,6 @@
 mod identity;
 mod idp;
+mod logs;
 
 use std::{collections::BTreeMap, time::Duration};
 
