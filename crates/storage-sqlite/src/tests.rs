@@ -213,8 +213,8 @@ async fn no_secret_stands_in_the_files() {
     let password = Secret::new("needle-in-the-haystack".to_owned());
     let account = LocalAccount { user: user.id, email: "visible@example.com".to_owned(), password };
     repos.users.create(&user, Some(&account), &[], &audit()).await.unwrap();
-    let sealed = Sealed::new(store.clone(), sealer);
-    sealed.put(at("k"), b"needle-in-the-haystack", Keep::Forever).await.unwrap();
+    let values = Sealed::new(store.clone(), sealer);
+    values.put(at("k"), b"needle-in-the-haystack", Keep::Forever).await.unwrap();
 
     let holds = |needle: &[u8]| {
         let all = fs::read_dir(files.0.path()).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
@@ -224,4 +224,16 @@ async fn no_secret_stands_in_the_files() {
     assert!(!holds(b"needle-in-the-haystack"));
     store.close().await;
     assert!(!holds(b"needle-in-the-haystack"));
+}
+
+#[tokio::test]
+async fn commits_are_synced_and_readers_cannot_write() {
+    let files = Files::new();
+    let store = open(&files.next(), conformance::sealer().await, clock()).await.unwrap();
+    let ask =
+        async |pragma: &'static str| sqlx::query_scalar::<_, i64>(pragma).fetch_one(store.0.database.writer()).await;
+    assert_eq!(ask("PRAGMA synchronous").await.unwrap(), 2, "FULL");
+    assert_eq!(ask("PRAGMA foreign_keys").await.unwrap(), 1);
+    let written = sqlx::query("DELETE FROM audit").execute(store.read()).await;
+    assert!(written.unwrap_err().to_string().contains("readonly"));
 }

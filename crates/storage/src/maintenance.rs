@@ -9,10 +9,10 @@ use crate::Result;
 /// How long used codes, ended grants and replaced refresh tokens stay after their end: as long as an
 /// access token can live (24 hours) and an hour for clocks that differ, so that a replay is still
 /// recognised and a revocation is known for as long as it matters.
-pub const TOMBSTONE_LIFE: Duration = Duration::from_secs(25 * 60 * 60);
+pub const TOMBSTONE_LIFE: Duration = Duration::from_hours(25);
 
 /// How often [`maintain`] cleans up.
-const INTERVAL: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_mins(1);
 /// How many records of a kind go in one call, so that no clean-up holds a writer for long.
 const BATCH: u32 = 500;
 

@@ -57,7 +57,7 @@ pub(super) async fn places_are_apart(store: &impl KeyValue, world: &World) {
 }
 
 pub(super) async fn what_expired_is_absent(world: &World, store: &impl KeyValue) {
-    let until = Keep::Until(world.now() + Duration::from_secs(60));
+    let until = Keep::Until(world.now() + Duration::from_mins(1));
     let mut revision = Revision(0);
     for key in ["get", "insert", "take", "replace", "delete"] {
         revision = store.put(at(key), b"v", until).await.unwrap();

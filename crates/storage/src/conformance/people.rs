@@ -92,7 +92,7 @@ pub(super) async fn taken_leaves_nothing_written(world: &World, repos: Repos) {
     assert_eq!(repos.users.identity(github.id, "1").await.unwrap(), Some(known));
     assert_eq!(repos.changes.head().await.unwrap(), head);
 
-    repos.users.create(&bob, Some(&mine), &[fresh.clone()], &world.audit("a")).await.unwrap();
+    repos.users.create(&bob, Some(&mine), std::slice::from_ref(&fresh), &world.audit("a")).await.unwrap();
     assert_eq!(repos.users.identities(bob.id).await.unwrap(), [fresh]);
 }
 

@@ -62,7 +62,7 @@ pub(super) async fn show_what_a_request_needs(world: &World, repos: Repos) {
     assert_eq!(view.servers.len(), 1);
     let live = &view.servers[0];
     assert_eq!((live.id, live.tenant, Some(live.revision)), (server.id, server.tenant, server.live));
-    assert_eq!(live.slugs, [server.slug.clone()]);
+    assert_eq!(live.slugs, std::slice::from_ref(&server.slug));
 
     let beta = Tenant { created_at: world.now() + HOUR, ..world.tenant("a-beta") };
     let owner = Member { tenant: beta.id, user: bob.id, role: Role::Owner };
@@ -70,7 +70,7 @@ pub(super) async fn show_what_a_request_needs(world: &World, repos: Repos) {
     let tenants = repos.tenants.memberships(bob.id).await.unwrap();
     let names: Vec<_> = tenants.iter().map(|found| (found.tenant.slug.as_str(), found.role)).collect();
     assert_eq!(names, [("a-beta", Role::Owner), ("acme", Role::Developer)]);
-    assert_eq!(repos.tenants.list(Some(server.tenant), 10).await.unwrap(), [beta.clone()]);
+    assert_eq!(repos.tenants.list(Some(server.tenant), 10).await.unwrap(), std::slice::from_ref(&beta));
 
     repos.tenants.update(&Tenant { state: TenantState::Suspended, ..beta.clone() }, &world.audit("a")).await.unwrap();
     assert!(repos.tenants.view(beta.id).await.unwrap().is_none());

@@ -13,7 +13,7 @@ use crate::repo::{
     ServerState, SignInMethod, Tenant, TenantState, TokenHash, User, UserState,
 };
 
-pub(super) const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const HOUR: Duration = Duration::from_hours(1);
 
 /// A clock, randomness, and things made of them.
 #[derive(Debug)]
@@ -163,7 +163,7 @@ impl World {
             redirect_uri: "http://127.0.0.1:5000/callback".to_owned(),
             redirect_uri_sent: true,
             challenge: "challenge".to_owned(),
-            expires_at: self.now() + Duration::from_secs(60),
+            expires_at: self.now() + Duration::from_mins(1),
             used_at: None,
             failures: 0,
         }

@@ -54,6 +54,7 @@ pub struct AuditEvent {
 
 impl AuditEvent {
     /// An event of now.
+    #[expect(clippy::needless_pass_by_value, reason = "callers have ids, which are copied, and texts")]
     pub fn new(clock: &dyn Clock, entropy: &dyn Entropy, actor: Actor, action: &str, subject: impl ToString) -> Self {
         Self {
             id: AuditId::new(clock, entropy),

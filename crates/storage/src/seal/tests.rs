@@ -21,19 +21,19 @@ async fn a_value_opens_for_its_owner_and_place_only() {
     let (sealer, [acme, beta]) = (sealer().await, tenants());
     // Both have keys, so that a refusal is not for want of one.
     sealer.seal(beta, b"here", b"other").await.unwrap();
-    let sealed = sealer.seal(acme, b"here", b"secret").await.unwrap();
-    assert_eq!(sealer.open(acme, b"here", &sealed).await.unwrap().as_slice(), b"secret");
-    assert!(is_damaged(&sealer.open(acme, b"there", &sealed).await));
-    assert!(is_damaged(&sealer.open(beta, b"here", &sealed).await));
-    assert!(is_damaged(&sealer.open(Owner::Platform, b"here", &sealed).await));
+    let value = sealer.seal(acme, b"here", b"secret").await.unwrap();
+    assert_eq!(sealer.open(acme, b"here", &value).await.unwrap().as_slice(), b"secret");
+    assert!(is_damaged(&sealer.open(acme, b"there", &value).await));
+    assert!(is_damaged(&sealer.open(beta, b"here", &value).await));
+    assert!(is_damaged(&sealer.open(Owner::Platform, b"here", &value).await));
 }
 
 #[tokio::test]
 async fn a_column_opens_in_its_row_only_and_is_no_value() {
     let (sealer, [acme]) = (sealer().await, tenants());
     let at = ColumnPlace { owner: acme, table: "connection", column: "client_secret", row: b"1" };
-    let sealed = sealer.seal_column(at, b"secret").await.unwrap();
-    assert_eq!(sealer.open_column(at, &sealed).await.unwrap().as_slice(), b"secret");
+    let value = sealer.seal_column(at, b"secret").await.unwrap();
+    assert_eq!(sealer.open_column(at, &value).await.unwrap().as_slice(), b"secret");
     for moved in [
         ColumnPlace { row: b"2", ..at },
         ColumnPlace { column: "endpoints", ..at },
@@ -41,21 +41,21 @@ async fn a_column_opens_in_its_row_only_and_is_no_value() {
         ColumnPlace { table: "connectio", column: "nclient_secret", ..at },
         ColumnPlace { owner: Owner::Platform, ..at },
     ] {
-        assert!(is_damaged(&sealer.open_column(moved, &sealed).await), "{moved:?}");
+        assert!(is_damaged(&sealer.open_column(moved, &value).await), "{moved:?}");
     }
-    assert!(is_damaged(&sealer.open(acme, b"1", &sealed).await));
+    assert!(is_damaged(&sealer.open(acme, b"1", &value).await));
 }
 
 #[tokio::test]
 async fn a_cut_or_foreign_value_is_damaged() {
     let (sealer, [acme]) = (sealer().await, tenants());
-    let sealed = sealer.seal(acme, b"here", b"secret").await.unwrap();
-    for cut in 0..sealed.len() {
-        assert!(is_damaged(&sealer.open(acme, b"here", &sealed[..cut]).await), "{cut}");
+    let value = sealer.seal(acme, b"here", b"secret").await.unwrap();
+    for cut in 0..value.len() {
+        assert!(is_damaged(&sealer.open(acme, b"here", &value[..cut]).await), "{cut}");
     }
-    let mut of_an_unknown_key = sealed.clone();
+    let mut of_an_unknown_key = value.clone();
     of_an_unknown_key[4] = 9;
-    let mut of_another_version = sealed;
+    let mut of_another_version = value;
     of_another_version[0] = 2;
     for foreign in [of_an_unknown_key, of_another_version] {
         assert!(is_damaged(&sealer.open(acme, b"here", &foreign).await));
