@@ -26,7 +26,11 @@ mod tenant;
 mod words;
 
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
