@@ -1,1 +1,8 @@
-//! stub
+//! Every integration test of the platform that needs no socket, in one binary.
+
+mod apply;
+mod architecture;
+mod at_rest;
+mod flow;
+mod isolation;
+mod sources;

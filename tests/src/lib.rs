@@ -1,3 +1,14 @@
 //! What the tests share: identity providers, and the application without a socket.
 
+mod answer;
+mod app;
+mod browser;
+mod client;
 pub mod idp;
+
+pub use crate::{
+    answer::Answer,
+    app::{ORIGIN, TestApp, World},
+    browser::Browser,
+    client::{Client, REDIRECT, Tokens, VERIFIER, modern},
+};

@@ -1,0 +1,139 @@
+//! `portico apply`: idempotent, complete in its complaints, careful with what it deletes.
+
+use std::path::Path;
+
+use http::Method;
+use registry::apply::{File, Plan, PlanError};
+use serde_json::json;
+use tests::{TestApp, World};
+
+const DEMO: &str = "/t/acme/demo/mcp";
+
+#[tokio::test]
+async fn applying_twice_plans_nothing() {
+    let app = TestApp::of(World::EMPTY, "").await;
+    let first = app.apply(World::TWO_TENANTS.0, false).await;
+    assert!(first.contains("+ user otto (operator)") && first.contains("+ server acme/demo: builtin demo"), "{first}");
+    let second = app.apply(World::TWO_TENANTS.0, true).await;
+    assert_eq!(second, "Nothing to do: everything is as declared.\n");
+}
+
+#[tokio::test]
+async fn a_change_is_planned_and_nothing_else() {
+    let app = TestApp::new().await;
+    let changed = World::TWO_TENANTS.0.replace("\"vic\", role = \"viewer\"", "\"vic\", role = \"member\"").replacen(
+        "{ kind = \"builtin\", name = \"demo\" }",
+        "{ kind = \"http\", url = \"http://127.0.0.1:9/mcp\" }",
+        1,
+    );
+    insta::assert_snapshot!(app.apply(&changed, false).await, @r"
+    ~ tenant acme: vic from viewer to member
+    ~ server acme/demo: http://127.0.0.1:9/mcp
+    ");
+    assert_eq!(app.apply(&changed, false).await, "Nothing to do: everything is as declared.\n");
+}
+
+#[tokio::test]
+async fn a_changed_password_is_seen_by_its_hash() {
+    let app = TestApp::new().await;
+    let text = "[[user]]\nname = \"mel\"\nemail = \"mel@example.com\"\npassword_file = \"new.password\"\n\
+                display_name = \"mel\"\n";
+    assert_eq!(app.apply(text, false).await, "~ user mel: password\n");
+    let mut browser = app.browser();
+    let page = browser.get("/login").await.expect(200);
+    browser.submit_sign_in(&page, "mel").await.expect(403);
+}
+
+#[tokio::test]
+async fn prune_deletes_what_was_taken_back_and_keeps_the_last_operator() {
+    let app = TestApp::new().await;
+    let plan = app.apply("[[tenant]]\nslug = \"acme\"\nname = \"Acme\"\n", true).await;
+    insta::assert_snapshot!(plan, @r"
+    - tenant acme: owen
+    - tenant acme: vic
+    - tenant acme: dora
+    - tenant acme: mel
+    - server acme/demo
+    - tenant other and all that it owns
+    - user owen
+    - user vic
+    - user dora
+    - user sam
+    - user mel
+    - user olga
+    ! user otto stays: the last operator
+    ");
+    app.call(DEMO, None, "tools/list", json!({})).await.expect(401);
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_without_prune() {
+    let app = TestApp::new().await;
+    assert_eq!(app.apply("", false).await, "Nothing to do: everything is as declared.\n");
+}
+
+#[tokio::test]
+async fn the_set_up_person_and_their_tenant_are_not_pruned() {
+    let app = TestApp::of(World::EMPTY, "").await;
+    let link = app.built.setup.issue().await.expect("the store").expect("set-up is open");
+    let mut browser = app.browser();
+    let page = browser.get(link.url.expose()).await.expect(200);
+    let (csrf, token) = (page.field("csrf"), page.field("token"));
+    let fields = [
+        ("csrf", &*csrf),
+        ("token", &*token),
+        ("name", "Root"),
+        ("email", "root@example.com"),
+        ("password", "a long password"),
+        ("tenant", "home"),
+    ];
+    browser.post("/setup", &fields).await.expect(303);
+    let plan = app.apply("", true).await;
+    insta::assert_snapshot!(plan, @r"
+    Nothing to do: everything is as declared.
+    ! tenant home stays: somebody is in it whom no file names
+    ");
+    browser.get("/t/home").await.expect(200);
+    assert!(app.built.setup.issue().await.expect("the store").is_none());
+    browser.send(Method::GET, link.url.expose(), &[], "").await.expect(404);
+}
+
+#[tokio::test]
+async fn contradictions_are_reported_together() {
+    let app = TestApp::new().await;
+    let text = "[[user]]\nname = \"otto\"\nidentities = [{ connection = \"google\", subject = \"1\" }]\n\
+                [[tenant]]\nslug = \"acme\"\nmembers = [{ user = \"nobody\", role = \"owner\" }]\n";
+    let file = File::parse(text, Path::new("")).expect("it parses");
+    let Err(PlanError::Contradictions(faults)) = Plan::new(&app.built.registry, &file, false).await else {
+        panic!("it was planned")
+    };
+    assert_eq!(
+        faults,
+        [
+            "user otto: there is no connection \"google\"",
+            "tenant acme: there is no user \"nobody\"",
+            "nobody would run the installation: give one user operator = true",
+        ]
+    );
+}
+
+#[test]
+fn faults_are_reported_together_with_their_places() {
+    let text = "[[user]]\nname = \"A\"\nemail = \"x\"\npassword_file = \"no.password\"\n\n[[tenant]]\nslug = \"t\"\n\
+                members = [{ user = \"alice\", role = \"boss\" }]\n[[tenant.server]]\nslug = \"echo\"\n\
+                upstream = { kind = \"http\", url = \"ftp://x\", extra = 1 }\n\n[[connection]]\nid = \"sso\"\n\
+                kind = \"oidc\"\nclient_id = \"x\"\n";
+    let faults = File::parse(text, Path::new("nowhere")).expect_err("it is wrong");
+    let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(faults.join("\n"), @r"
+    line 2: user[0].name: use 2 to 30 of a-z and 0-9, with single dashes inside
+    line 3: user[0].email: use an address like alice@example.com
+    line 4: user[0].password_file: nowhere/no.password cannot be read: No such file or directory (os error 2)
+    line 7: tenant[0].slug: use 3 to 30 of a-z and 0-9, with single dashes inside
+    line 8: tenant[0].members[0].role: a role is owner, admin, developer, member or viewer
+    line 11: tenant[0].server[0].upstream.url: use an http or https address
+    line 11: tenant[0].server[0].upstream.extra: is not a known key
+    line 13: connection[0].client_secret_file: is missing
+    line 13: connection[0].issuer: is missing
+    ");
+}

@@ -1,0 +1,138 @@
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+    sync::Arc,
+};
+
+use http::{Method, Request, header};
+use http_body_util::{BodyExt as _, Full};
+use http_kit::outbound::FixedResolver;
+use model::{Entropy, ManualClock, SeededEntropy, Timestamp};
+use registry::apply::{File, Plan};
+use server::{
+    App, DataDir,
+    config::{Config, Overrides},
+    wiring::{self, Built, Parts, Store},
+};
+use tempfile::TempDir;
+
+use crate::{Answer, Browser, Client};
+
+/// Where the tests' installation is reached.
+pub const ORIGIN: &str = "https://portico.test";
+
+/// What is there when a test begins, as an `apply` file; every person's password is `password of NAME`.
+#[derive(Clone, Copy, Debug)]
+pub struct World(pub &'static str);
+
+impl World {
+    /// Nobody and nothing.
+    pub const EMPTY: Self = Self("");
+    /// Two tenants, `acme` with a person of each role and `other` with an owner; a stranger in neither.
+    pub const TWO_TENANTS: Self = Self(include_str!("two_tenants.toml"));
+}
+
+/// A whole platform without a socket, on a directory of its own, with a clock and randomness that the test
+/// holds.
+pub struct TestApp {
+    /// Its time; it stands still unless a test moves it.
+    pub clock: Arc<ManualClock>,
+    /// Its randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Its store.
+    pub store: Store,
+    /// Its parts.
+    pub built: Built,
+    home: TempDir,
+}
+
+impl TestApp {
+    /// A platform with two tenants.
+    pub async fn new() -> Self {
+        Self::of(World::TWO_TENANTS, "").await
+    }
+
+    /// A platform with this in it and this configuration.
+    pub async fn of(world: World, config: &str) -> Self {
+        let home = tempfile::tempdir().expect("a directory");
+        let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_795_181_820)));
+        let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(42));
+        let dir = DataDir::open(&home.path().join("data")).expect("a data directory");
+        let store = Store::open_with(&dir, Arc::clone(&clock) as _, Arc::clone(&entropy)).await.expect("a store");
+        let text = format!("base_url = \"{ORIGIN}\"\n{config}");
+        let config = Config::parse(&text, Path::new(""), std::iter::empty(), &Overrides::default());
+        let config = config.unwrap_or_else(|faults| panic!("{faults:?}"));
+        let parts = Parts {
+            own: vec![config.listen],
+            config,
+            store: store.clone(),
+            loopback: true,
+            resolver: Arc::new(FixedResolver::new()),
+        };
+        let built = wiring::build(parts).await.expect("it builds");
+        let app = Self { clock, entropy, store, built, home };
+        app.apply(world.0, false).await;
+        app
+    }
+
+    /// Applies a file; returns what the plan printed. Passwords are made up for whoever has none.
+    pub async fn apply(&self, text: &str, prune: bool) -> String {
+        let base = self.home.path();
+        for name in text.lines().filter_map(|line| line.strip_prefix("password_file = \"")) {
+            let name = name.trim_end_matches('"');
+            let person = name.trim_end_matches(".password");
+            fs::write(base.join(name), format!("password of {person}\n")).expect("a password file");
+        }
+        let file = File::parse(text, base).unwrap_or_else(|faults| panic!("{faults:?}"));
+        let plan = Plan::new(&self.built.registry, &file, prune).await.expect("a plan");
+        let shown = plan.to_string();
+        plan.execute(&self.built.registry).await.expect("it applies");
+        self.built.follower.sync().await.expect("the feed is there");
+        shown
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> std::path::PathBuf {
+        self.home.path().join("data")
+    }
+
+    /// Somebody with a browser of their own, who has not signed in.
+    pub fn browser(&self) -> Browser<'_> {
+        Browser::new(self)
+    }
+
+    /// A person of the world, signed in.
+    pub async fn signed_in(&self, name: &str) -> Browser<'_> {
+        let mut browser = self.browser();
+        browser.sign_in(name).await;
+        browser
+    }
+
+    /// An AI application that registered itself.
+    pub async fn client(&self, name: &str) -> Client<'_> {
+        Client::register(self, name).await
+    }
+
+    /// What answers.
+    pub fn app(&self) -> &App {
+        &self.built.app
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if headers.iter().all(|(name, _)| *name != "host") {
+            request = request.header(header::HOST, "portico.test");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::from(body.to_owned())).expect("a request");
+        let Ok(response) = self.app().answer(request, IpAddr::V4(Ipv4Addr::LOCALHOST)).await;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.expect("a whole body").to_bytes();
+        let body = String::from_utf8(body.into()).expect("text");
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+}
