@@ -277,7 +277,10 @@ fn grant(say: Words<'_>) -> GrantView {
         client_note: say("of claude.ai"),
         server: say("Weather"),
         tenant: say("Acme"),
-        scopes: vec![say("Call tools, and read resources and prompts"), say("Stay connected while you are away")],
+        scopes: vec![
+            say("Call its tools in your name, also those that change or delete things"),
+            say("Keep this access while you are away"),
+        ],
         since: at(40 * 86_400),
         used: Some(at(300)),
         revoke_href: "/grants/gra_0199f2c1/revoke".to_owned(),
@@ -306,4 +309,5 @@ impl Sample for RevokePage {
     }
 }
 
+mod contrast;
 mod tests;

@@ -229,7 +229,7 @@ async fn a_grant_is_shown_to_its_person_and_revoked_by_them_only() {
     let id = grant(&bench, "alice", "https://claude.ai/oauth/client").await;
     let mut alice = bench.person("alice").await;
     let page = alice.get("/grants").await.assert(200).shows("The Echo").shows("of claude.ai").shows("just now");
-    page.shows("Sly &#60;b&#62;client&#60;/b&#62;‹U+202E›").shows("Call tools").hides("<b>client");
+    page.shows("Sly &#60;b&#62;client&#60;/b&#62;‹U+202E›").shows("Call its tools").hides("<b>client");
     let path = format!("/grants/{id}/revoke");
 
     let mut dan = bench.person("dan").await;

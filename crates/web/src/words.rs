@@ -63,19 +63,16 @@ pub(crate) fn role(role: Role) -> &'static str {
     }
 }
 
-/// What a set of scopes allows, a sentence each. A scope of a server's own is named as it is.
+/// What a set of scopes allows, a sentence each, in the words of the consent page. A scope of a server's
+/// own is named as it is.
 pub(crate) fn scopes(scopes: &ScopeSet) -> Vec<String> {
-    scopes
-        .iter()
-        // Reading is part of calling: one line says both.
-        .filter(|scope| scope.as_str() != Scope::READ || !scopes.iter().any(|s| s.as_str() == Scope::TOOLS))
-        .map(|scope| match scope.as_str() {
-            Scope::READ => "See tools, and read resources and prompts".to_owned(),
-            Scope::TOOLS => "Call tools, and read resources and prompts".to_owned(),
-            Scope::OFFLINE => "Stay connected while you are away".to_owned(),
-            other => format!("Use the permission “{other}” of the server"),
-        })
-        .collect()
+    let sentence = |scope: &Scope| match scope.as_str() {
+        Scope::READ => "See what the server offers, read its resources and use its prompts".to_owned(),
+        Scope::TOOLS => "Call its tools in your name, also those that change or delete things".to_owned(),
+        Scope::OFFLINE => "Keep this access while you are away".to_owned(),
+        other => format!("Use the permission “{other}” of the server"),
+    };
+    scopes.iter().map(sentence).collect()
 }
 
 #[cfg(test)]
@@ -99,12 +96,15 @@ mod tests {
     }
 
     #[test]
-    fn calling_says_that_it_includes_reading() {
+    fn every_scope_is_a_sentence() {
         let text = |set: &str| scopes(&set.parse().unwrap());
-        assert_eq!(text("mcp:read"), ["See tools, and read resources and prompts"]);
+        assert_eq!(text("mcp:read"), ["See what the server offers, read its resources and use its prompts"]);
         assert_eq!(
-            text("mcp:read mcp:tools offline_access"),
-            ["Call tools, and read resources and prompts", "Stay connected while you are away"]
+            text("offline_access mcp:tools"),
+            [
+                "Call its tools in your name, also those that change or delete things",
+                "Keep this access while you are away"
+            ]
         );
         assert_eq!(text("files:write"), ["Use the permission “files:write” of the server"]);
     }
