@@ -110,6 +110,13 @@ impl KeySet {
         jsonwebtoken::encode(header, claims, key).map(Secret::new).map_err(|_| AuthError::Key("it does not sign"))
     }
 
+    /// Signs any message, for tests that forge.
+    #[cfg(test)]
+    pub(crate) fn sign_raw(&self, message: &[u8]) -> String {
+        let (_, key) = self.signing.as_ref().expect("there is a key");
+        jsonwebtoken::crypto::sign(message, key, Algorithm::ES256).expect("it signs")
+    }
+
     /// The key of a `kid`, if it is one of ours. All are for ES256.
     pub(crate) fn verifier(&self, kid: &str) -> Option<&DecodingKey> {
         self.verifying.get(kid)

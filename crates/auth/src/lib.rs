@@ -32,6 +32,8 @@ mod routes;
 mod session;
 mod signin;
 mod token;
+#[cfg(test)]
+mod trial;
 
 pub use crate::{
     authorized::Authorized,
