@@ -1,5 +1,7 @@
 //! OAuth clients: finding them, matching their redirect URIs, checking their secrets.
 
+use std::time::Duration;
+
 use http::{HeaderMap, header};
 use model::Secret;
 use protocol::oauth::{ClientCredentials, Error, ErrorCode, Params, redirect_matches};
@@ -11,6 +13,8 @@ use crate::{Auth, token::Failure};
 
 /// The longest `client_id` that is looked up.
 const MAX_ID: usize = 512;
+/// How long one note of a client's use is good for.
+const NOTED_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// SHA-256 of a token, a code or a secret: how it is stored and found.
 pub(crate) fn hash(secret: &str) -> TokenHash {
@@ -23,6 +27,17 @@ pub(crate) async fn find(auth: &Auth, client_id: &str) -> storage::Result<Option
         return Ok(None);
     }
     auth.repos.clients.client(client_id, auth.clock.now()).await
+}
+
+/// Notes that a client is in use, and lets it live on. Once a day is enough: lifetimes are in days.
+pub(crate) async fn used(auth: &Auth, client: &Client) -> storage::Result<()> {
+    let (now, lifetime) = (auth.clock.now(), auth.config.lifetimes.client_used);
+    if client.last_used_at.is_some_and(|last| now.since(last) < NOTED_FOR.min(lifetime / 4)) {
+        return Ok(());
+    }
+    // What does not expire goes on not expiring.
+    let expires_at = client.expires_at.map(|_| now + lifetime);
+    auth.repos.clients.touch(&client.client_id, now, expires_at).await
 }
 
 /// The redirect URI that a request means: the one it names, if it is registered, or the only one that is.

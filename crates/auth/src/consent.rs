@@ -131,3 +131,6 @@ fn sign_in_path(transaction: &Transaction, again: bool) -> String {
     let path = signin::login_path(&path(&transaction.id));
     if again { format!("{path}&again=1") } else { path }
 }
+
+#[cfg(test)]
+mod tests;

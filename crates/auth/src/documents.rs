@@ -55,3 +55,6 @@ async fn jwks(State(auth): State<Auth>) -> Response {
     let keys = auth.snapshot.keys().document();
     (CACHE, [(header::CONTENT_TYPE, "application/json")], keys).into_response()
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,7 @@ pub(crate) const REDIRECT: &str = "https://client.example/cb";
 /// The verifier whose challenge [`authorize_query`] sends.
 pub(crate) const VERIFIER: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG-._~";
 
-const STATE: &str = r#"
+pub(crate) const STATE: &str = r#"
 [[user]]
 name = "alice"
 email = "alice@example.com"

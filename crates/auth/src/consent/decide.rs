@@ -12,7 +12,7 @@ use super::page::check_csrf;
 use crate::{
     Auth,
     access::Target,
-    client::hash,
+    client::{self, hash},
     flow::{self, Request, Stage, Transaction},
     session::{BrowserSession, SignedIn},
 };
@@ -118,16 +118,10 @@ async fn authorize(auth: &Auth, request: &Request, person: &SignedIn, target: &T
     let event = auth.audit(Actor::User(person.user.id), "grant.consented", grant.id).in_tenant(grant.tenant);
     let event = event.with(serde_json::json!({ "client": grant.client_id, "scopes": grant.scopes.to_string() }));
     auth.repos.grants.authorize(&grant, &code, &event).await?;
-    let expires = client_expiry(auth, request).await?;
-    auth.repos.clients.touch(&request.client_id, now, expires).await?;
+    if let Some(client) = client::find(auth, &request.client_id).await? {
+        client::used(auth, &client).await?;
+    }
     Ok(text)
-}
-
-/// Until when the client lives now that somebody uses it: what does not expire goes on not expiring.
-async fn client_expiry(auth: &Auth, request: &Request) -> Result<Option<model::Timestamp>, Problem> {
-    let now = auth.clock.now();
-    let client = auth.repos.clients.client(&request.client_id, now).await?;
-    Ok(client.and_then(|client| client.expires_at).map(|_| now + auth.config.lifetimes.client_used))
 }
 
 /// Of several answers to one question, the first counts.

@@ -7,7 +7,10 @@ use protocol::oauth::{CodeChallenge, Error, ErrorCode, Params, TokenResponse};
 use storage::repo::{Actor, Client, Code, Grant, Redeemed};
 
 use super::{Failure, invalid_grant, mint};
-use crate::{Auth, client::hash};
+use crate::{
+    Auth,
+    client::{self, hash},
+};
 
 /// A second redemption within this time is a client that did not get the first answer; later it is a
 /// stolen code.
@@ -40,6 +43,7 @@ pub(super) async fn redeem(auth: &Auth, client: &Client, form: &Params) -> Resul
         return Err(invalid_grant("the code has expired"));
     }
     mint::check_grant(auth, &grant, now).await?;
+    client::used(auth, client).await?;
     mint_from(auth, client, &code, &grant).await
 }
 

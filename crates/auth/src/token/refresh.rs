@@ -4,7 +4,10 @@ use protocol::oauth::{Error, ErrorCode, Params, TokenResponse};
 use storage::repo::{Actor, Client, RefreshFamily, Rotated};
 
 use super::{Failure, invalid_grant, mint};
-use crate::{Auth, client::hash};
+use crate::{
+    Auth,
+    client::{self, hash},
+};
 
 /// How many tokens may replace one within the grace period.
 const SIBLINGS: u32 = 5;
@@ -26,6 +29,7 @@ pub(super) async fn rotate(auth: &Auth, client: &Client, form: &Params) -> Resul
         return Err(invalid_grant("the refresh token has expired"));
     }
     mint::check_grant(auth, grant, now).await?;
+    client::used(auth, client).await?;
     // The successor has the same scopes (OAuth 2.1 §4.3): `scope` narrows the access token only.
     let parent = Some((token.hash, token.generation));
     let (text, child) = mint::refresh_token(auth, grant, &token.scopes, parent);
