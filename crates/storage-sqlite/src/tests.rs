@@ -125,6 +125,25 @@ async fn two_processes_share_a_file() {
     assert_eq!(one.get(at("k")).await.unwrap().unwrap().value.as_slice(), b"w");
 }
 
+/// Fails with "database is locked" when a transaction reads first and asks to write later.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_that_write_at_once_wait_for_each_other() {
+    let (files, sealer) = (Files::new(), conformance::sealer().await);
+    let path = files.next();
+    let stores = [open(&path, sealer.clone(), clock()).await.unwrap(), open(&path, sealer, clock()).await.unwrap()];
+    let mut tasks = tokio::task::JoinSet::new();
+    for store in stores {
+        tasks.spawn(async move {
+            let mut won = 0;
+            for key in 0..64 {
+                won += u32::from(store.insert(at(&key.to_string()), b"v", Keep::Forever).await.unwrap().is_some());
+            }
+            won
+        });
+    }
+    assert_eq!(tasks.join_all().await.iter().sum::<u32>(), 64);
+}
+
 #[tokio::test]
 async fn other_keys_are_refused_and_not_taken_for_an_empty_store() {
     let files = Files::new();
