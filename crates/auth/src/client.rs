@@ -14,7 +14,7 @@ use crate::{Auth, token::Failure};
 /// The longest `client_id` that is looked up.
 const MAX_ID: usize = 512;
 /// How long one note of a client's use is good for.
-const NOTED_FOR: Duration = Duration::from_secs(24 * 3600);
+const NOTED_FOR: Duration = Duration::from_hours(24);
 
 /// SHA-256 of a token, a code or a secret: how it is stored and found.
 pub(crate) fn hash(secret: &str) -> TokenHash {

@@ -11,7 +11,7 @@ use storage::{
 use crate::keys::KeySet;
 
 /// How much longer than a token a revocation is remembered, for clocks that differ.
-const MARGIN: Duration = Duration::from_secs(3600);
+const MARGIN: Duration = Duration::from_hours(1);
 
 /// What every request with a token needs: signing keys and revocations, in memory.
 ///

@@ -6,7 +6,7 @@ use crate::Auth;
 /// How many rows of a kind one sweep removes.
 const SWEEP: u32 = 1000;
 /// How long used codes and ended grants are kept, so that a replay is seen.
-const TOMBSTONES: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+const TOMBSTONES: std::time::Duration = std::time::Duration::from_hours(24);
 
 impl Auth {
     /// What a person allowed, newest first.

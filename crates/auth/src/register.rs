@@ -46,7 +46,7 @@ async fn register(auth: &Auth, from: ClientAddress, request: Request) -> Result<
     let now = auth.clock.now();
     if auth.repos.clients.count_dynamic(now).await? >= auth.config.registration.alive {
         tracing::warn!("the limit of self-registered clients is reached");
-        return Err(Failure::Wait(std::time::Duration::from_secs(3600)));
+        return Err(Failure::Wait(std::time::Duration::from_hours(1)));
     }
     create(auth, wanted).await
 }

@@ -144,7 +144,7 @@ impl Failure {
         };
         match &self {
             Self::Storage(source) => {
-                tracing::error!(error = source as &dyn std::error::Error, "no token: the store failed")
+                tracing::error!(error = source as &dyn std::error::Error, "no token: the store failed");
             }
             Self::Signing(source) => tracing::error!(error = source as &dyn std::error::Error, "no token: not signed"),
             Self::Error(_) | Self::Client { .. } | Self::Wait(_) => {}

@@ -279,7 +279,7 @@ async fn questions_clients_and_pages_have_their_limits() {
     assert_eq!(tokens["expires_in"], 7);
 
     let unused = trial.client(REDIRECT).await;
-    trial.later(Duration::from_secs(25 * 3600));
+    trial.later(Duration::from_hours(25));
     assert_eq!(browser.get(&authorize_path(&unused, &[])).await.status, 400, "unused, it is gone after a day");
     assert_ne!(browser.get(&authorize_path(&client, &[])).await.status, 400, "used, it stays");
 }

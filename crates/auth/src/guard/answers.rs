@@ -29,13 +29,13 @@ impl Answers {
             Refusal::NoToken => {
                 let text = br#"{"code":"unauthorized","message":"This server needs authorization."}"#;
                 let response = json(StatusCode::UNAUTHORIZED, Bytes::from_static(text));
-                challenged(response, self.challenge(path, &self.scope))
+                challenged(response, &self.challenge(path, &self.scope))
             }
             Refusal::Malformed(why) => Error::new(ErrorCode::InvalidRequest, why).response(),
             Refusal::BadToken(why) => {
                 let error = Error::new(ErrorCode::InvalidToken, why);
                 let challenge = self.challenge(path, &self.scope).error(error.code, why);
-                challenged(error.response(), challenge)
+                challenged(error.response(), &challenge)
             }
             // No challenge: another token would not help, and clients would go round in circles.
             Refusal::NotAllowed => {
@@ -48,7 +48,7 @@ impl Answers {
     pub(super) fn insufficient_scope(&self, path: &ResourcePath, needed: &str) -> Response<Bytes> {
         let error = Error::new(ErrorCode::InsufficientScope, "the token does not cover this operation");
         let challenge = self.challenge(path, needed).error(error.code, error.description);
-        challenged(error.response(), challenge)
+        challenged(error.response(), &challenge)
     }
 }
 
@@ -60,7 +60,7 @@ fn json(status: StatusCode, body: Bytes) -> Response<Bytes> {
     response
 }
 
-fn challenged(mut response: Response<Bytes>, challenge: BearerChallenge) -> Response<Bytes> {
+fn challenged(mut response: Response<Bytes>, challenge: &BearerChallenge) -> Response<Bytes> {
     response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge.header());
     response
 }

@@ -92,12 +92,13 @@ async fn malformed_requests_are_400_and_bad_tokens_401() {
     assert!(!has_access_token("") && !has_access_token("%zz=1"));
 }
 
+type Change = fn(&mut Value);
+
 #[tokio::test]
 async fn the_algorithm_is_ours_and_so_is_the_header() {
     let trial = Trial::new().await;
     let token = token(&trial).await;
     assert_eq!(trial.status(&forge(&trial, &token, |_, _| {}), PATH), 200, "the forgery itself is good");
-    type Change = fn(&mut Value);
     let heads: [(&str, Change); 11] = [
         ("none", |head| head["alg"] = json!("none")),
         ("HS256", |head| head["alg"] = json!("HS256")),
@@ -180,28 +181,28 @@ async fn what_can_end_is_looked_at_every_time() {
     let mut both = [trial.status(&first, PATH), trial.status(&second, PATH)];
     both.sort_unstable();
     assert_eq!(both, [200, 401], "one is over and the other is not");
-    let alive = if trial.status(&first, PATH) == 200 { first } else { second };
+    let remaining = if trial.status(&first, PATH) == 200 { first } else { second };
 
     let acme = trial.auth.repos.tenants.by_slug(&"acme".parse().unwrap()).await.unwrap().unwrap();
     let mut member = storage::repo::Member { tenant: acme.id, user: alice.id, role: model::Role::Viewer };
     let event = || trial.auth.audit(Actor::System, "member.changed", alice.id);
     trial.auth.repos.tenants.put_member(&member, &event()).await.unwrap();
     trial.feed.sync().await.unwrap();
-    assert_eq!(trial.status(&alive, PATH), 403, "a viewer may not call");
+    assert_eq!(trial.status(&remaining, PATH), 403, "a viewer may not call");
     member.role = model::Role::Member;
     trial.auth.repos.tenants.put_member(&member, &event()).await.unwrap();
     trial.feed.sync().await.unwrap();
-    assert_eq!(trial.status(&alive, PATH), 200);
+    assert_eq!(trial.status(&remaining, PATH), 200);
 
     let mut blocked = alice.clone();
     blocked.state = storage::repo::UserState::Blocked;
     trial.auth.repos.users.update(&blocked, &event()).await.unwrap();
     trial.feed.sync().await.unwrap();
-    assert_ne!(trial.status(&alive, PATH), 200, "blocked");
+    assert_ne!(trial.status(&remaining, PATH), 200, "blocked");
     trial.auth.repos.users.update(&alice, &event()).await.unwrap();
     trial.feed.sync().await.unwrap();
     trial.later(Duration::from_secs(3600 + 31));
-    assert_eq!(trial.status(&alive, PATH), 401, "expired");
+    assert_eq!(trial.status(&remaining, PATH), 401, "expired");
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ impl AuthorizationResponse<'_> {
 mod tests {
     use super::*;
 
-    fn code<'a>(state: Option<&'a str>) -> AuthorizationResponse<'a> {
+    fn code(state: Option<&str>) -> AuthorizationResponse<'_> {
         AuthorizationResponse { issuer: "https://auth.example.com", state, outcome: Ok("abc") }
     }
 

@@ -23,6 +23,7 @@ fn expose<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Err
     serializer.serialize_str(secret.expose())
 }
 
+#[expect(clippy::ref_option, reason = "serde gives a reference to the field")]
 fn expose_option<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.as_ref().map_or("", Secret::expose))
 }
