@@ -30,7 +30,7 @@ async fn after_expiry_a_refresh_needs_no_person() {
     let app = TestApp::of(World::TWO_TENANTS, "[tokens]\naccess = \"30s\"\n").await;
     let client = app.client("Assistant").await;
     let tokens = client.tokens(&mut app.signed_in("mel").await, DEMO).await;
-    app.clock.advance(Duration::from_secs(120));
+    app.clock.advance(Duration::from_mins(2));
     app.built.follower.sync().await.expect("the feed");
     app.call(DEMO, Some(&tokens.access), "tools/list", json!({})).await.expect(401);
     let tokens = Tokens::of(&client.refresh(&tokens.refresh).await.expect(200));

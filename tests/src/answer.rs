@@ -15,6 +15,7 @@ pub struct Answer {
 impl Answer {
     /// The answer, if it has this status.
     #[track_caller]
+    #[expect(clippy::return_self_not_must_use, reason = "asserting is use enough")]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status.as_u16(), status, "{:?}\n{}", self.headers, self.body);
         self

@@ -26,6 +26,7 @@ pub enum Error {
 }
 
 impl Error {
+    #[expect(clippy::needless_pass_by_value, reason = "texts and errors alike, wherever they come from")]
     pub(crate) fn invalid(field: &'static str, reason: impl ToString) -> Self {
         Self::Invalid { field, reason: reason.to_string() }
     }

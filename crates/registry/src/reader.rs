@@ -49,6 +49,7 @@ impl Faults {
     }
 
     /// Adds a fault.
+    #[expect(clippy::needless_pass_by_value, reason = "texts and errors alike, wherever they come from")]
     pub fn add(&self, span: &Range<usize>, key: impl Into<String>, message: impl ToString) {
         let line = (!span.is_empty()).then(|| self.lines.partition_point(|start| *start <= span.start));
         self.list.borrow_mut().push(Fault { line, key: key.into(), message: message.to_string() });
@@ -73,7 +74,9 @@ impl Faults {
 pub fn parse<'a>(text: &'a str, faults: &'a Faults) -> DeTable<'a> {
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors {
-        faults.add(&error.span().unwrap_or_default(), "", error.message());
+        // What is missing has an empty span, and still a place.
+        let at = error.span().unwrap_or_default().start;
+        faults.add(&(at..at + 1), "", error.message());
     }
     table.into_inner()
 }
@@ -81,7 +84,7 @@ pub fn parse<'a>(text: &'a str, faults: &'a Faults) -> DeTable<'a> {
 /// A table that is being read: keys are taken out of it, and what is left at the end is unknown.
 #[derive(Debug)]
 pub struct Table<'a> {
-    table: DeTable<'a>,
+    entries: DeTable<'a>,
     key: String,
     span: Range<usize>,
     faults: &'a Faults,
@@ -99,26 +102,24 @@ pub struct Item<'a> {
 impl<'a> Table<'a> {
     /// The table at the root of a text.
     pub fn root(table: DeTable<'a>, faults: &'a Faults) -> Self {
-        Self { table, key: String::new(), span: 0..0, faults }
+        Self { entries: table, key: String::new(), span: 0..0, faults }
     }
 
     /// Takes the value of a key.
     pub fn take(&mut self, name: &str) -> Option<Item<'a>> {
         let key = if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) };
         self.faults.asked.borrow_mut().insert(key.clone());
-        let value = self.table.remove(name)?;
+        let value = self.entries.remove(name)?;
         Some(Item { span: value.span(), value: value.into_inner(), key, faults: self.faults })
     }
 
     /// A key that must be there, parsed.
     pub fn required<T: FromStr<Err: fmt::Display>>(&mut self, name: &str) -> Option<T> {
-        match self.take(name) {
-            Some(item) => item.parse(),
-            None => {
-                self.fault(name, "is missing");
-                None
-            }
-        }
+        let Some(item) = self.take(name) else {
+            self.fault(name, "is missing");
+            return None;
+        };
+        item.parse()
     }
 
     /// A key that may be there, parsed.
@@ -137,10 +138,16 @@ impl<'a> Table<'a> {
     }
 
     /// The table of a key; an empty one if it is not there.
+    #[must_use]
     pub fn table(&mut self, name: &str) -> Table<'a> {
         let key = if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) };
         let (span, faults) = (self.span.clone(), self.faults);
-        self.take(name).and_then(Item::table).unwrap_or_else(|| Table { table: DeTable::default(), key, span, faults })
+        self.take(name).and_then(Item::table).unwrap_or_else(|| Table {
+            entries: DeTable::default(),
+            key,
+            span,
+            faults,
+        })
     }
 
     /// Notes a fault at a key of this table.
@@ -151,7 +158,7 @@ impl<'a> Table<'a> {
 
     /// Ends the reading: every key that was not taken is a fault.
     pub fn finish(self) {
-        for (name, value) in self.table {
+        for (name, value) in self.entries {
             let separator = if self.key.is_empty() { "" } else { "." };
             let span = if name.span().is_empty() { value.span() } else { name.span() };
             self.faults.add(&span, format!("{}{separator}{}", self.key, name.get_ref()), "is not a known key");
@@ -260,7 +267,9 @@ impl<'a> Item<'a> {
     /// The value as a table.
     pub fn table(self) -> Option<Table<'a>> {
         match self.value {
-            DeValue::Table(table) => Some(Table { table, key: self.key, span: self.span, faults: self.faults }),
+            DeValue::Table(table) => {
+                Some(Table { entries: table, key: self.key, span: self.span, faults: self.faults })
+            }
             ref other => self.wrong("a table", other.type_str()),
         }
     }

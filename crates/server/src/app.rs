@@ -100,17 +100,16 @@ impl App {
 
     /// The configured host that a request is for.
     fn host<B>(&self, request: &Request<B>) -> Option<&Host> {
-        let sent = match request.uri().authority() {
-            Some(authority) => authority.as_str(),
-            None => {
-                let mut values = request.headers().get_all(header::HOST).iter();
-                let host = values.next()?.to_str().ok()?;
-                // RFC 9112 §3.2: more than one is a fault, and a chance to mean two things at once.
-                if values.next().is_some() {
-                    return None;
-                }
-                host
+        let sent = if let Some(authority) = request.uri().authority() {
+            authority.as_str()
+        } else {
+            let mut values = request.headers().get_all(header::HOST).iter();
+            let host = values.next()?.to_str().ok()?;
+            // RFC 9112 §3.2: more than one is a fault, and a chance to mean two things at once.
+            if values.next().is_some() {
+                return None;
             }
+            host
         };
         let is = |name: &str| name.eq_ignore_ascii_case(sent);
         self.0.hosts.iter().find(|host| is(&host.name) || host.with_port.as_deref().is_some_and(is))

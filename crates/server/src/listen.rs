@@ -52,7 +52,7 @@ impl Listeners {
     pub(crate) fn serve(self, app: &App, stop: &CancellationToken, grace: Duration) -> anyhow::Result<Workers> {
         let threads = self.0.into_iter().enumerate().map(|(at, listener)| {
             let (app, stop) = (app.clone(), stop.clone());
-            let work = move || worker(listener, app, stop, grace);
+            let work = move || worker(listener, &app, &stop, grace);
             thread::Builder::new().name(format!("worker-{at}")).spawn(work).context("no thread can be started")
         });
         Ok(Workers(threads.collect::<anyhow::Result<_>>()?))
@@ -90,7 +90,7 @@ impl Workers {
     }
 }
 
-fn worker(listener: std::net::TcpListener, app: App, stop: CancellationToken, grace: Duration) -> anyhow::Result<()> {
+fn worker(listener: std::net::TcpListener, app: &App, stop: &CancellationToken, grace: Duration) -> anyhow::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().context("no runtime can be started")?;
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener).context("the listener cannot be used")?;

@@ -211,12 +211,11 @@ fn connection(mut table: Table<'_>, base: &Path) -> Option<DeclaredConnection> {
     let kind = table.required::<Kind>("kind").map(|kind| kind.0);
     let name = table.optional::<Name>("name");
     let client_id = table.required::<String>("client_id");
-    let client_secret = match table.take("client_secret_file") {
-        Some(item) => secret_file(item, base),
-        None => {
-            table.fault("client_secret_file", "is missing");
-            None
-        }
+    let client_secret = if let Some(item) = table.take("client_secret_file") {
+        secret_file(item, base)
+    } else {
+        table.fault("client_secret_file", "is missing");
+        None
     };
     let mut address = |key: &str| table.take(key).and_then(|item| checked(item, http_address));
     let endpoints = Endpoints {
@@ -263,12 +262,11 @@ fn tenant(mut table: Table<'_>, base: &Path) -> Option<DeclaredTenant> {
 fn server(mut table: Table<'_>) -> Option<DeclaredServer> {
     let slug = table.required::<ServerSlug>("slug");
     let name = table.optional::<Name>("name");
-    let source = match table.take("upstream") {
-        Some(item) => item.table().and_then(upstream),
-        None => {
-            table.fault("upstream", "is missing");
-            None
-        }
+    let source = if let Some(item) = table.take("upstream") {
+        item.table().and_then(upstream)
+    } else {
+        table.fault("upstream", "is missing");
+        None
     };
     table.finish();
     let slug = slug?;

@@ -15,11 +15,15 @@ mod prune;
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// What it declares contradicts itself or what is there; all contradictions.
-    #[error("this cannot be applied:{}", .0.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
+    #[error("this cannot be applied:{}", lines(.0))]
     Contradictions(Vec<String>),
     /// The store failed.
     #[error(transparent)]
     Registry(#[from] Error),
+}
+
+fn lines(faults: &[String]) -> String {
+    faults.iter().flat_map(|fault| ["\n  ", fault]).collect()
 }
 
 impl Plan {

@@ -14,7 +14,6 @@ pub struct Plan {
 
 /// One change. Each is one transaction, and planned again if it did not happen.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a plan is made once and is short")]
 pub enum Step {
     /// Adds a connection.
     CreateConnection(Connection),

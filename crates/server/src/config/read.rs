@@ -23,7 +23,7 @@ use super::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Reads everything; `None` when there is no telling what was meant. Faults are noted either way.
 pub(super) fn config(root: &mut Table<'_>, base: &Path, data: Option<&Path>) -> Option<Config> {
@@ -108,10 +108,10 @@ fn origins(root: &mut Table<'_>, listen: Option<SocketAddr>) -> Option<Origins> 
 fn tokens(root: &mut Table<'_>) -> Tokens {
     let mut table = root.table("tokens");
     let tokens = Tokens {
-        access: span(&mut table, "access", SECOND..DAY, Duration::from_secs(60 * 60)),
+        access: span(&mut table, "access", SECOND..DAY, Duration::from_hours(1)),
         refresh_idle: span(&mut table, "refresh_idle", SECOND..365 * DAY, 30 * DAY),
         refresh_absolute: span(&mut table, "refresh_absolute", SECOND..365 * DAY, 90 * DAY),
-        code: span(&mut table, "code", SECOND..Duration::from_secs(600), Duration::from_secs(60)),
+        code: span(&mut table, "code", SECOND..Duration::from_mins(10), Duration::from_mins(1)),
     };
     if tokens.refresh_idle > tokens.refresh_absolute {
         table.fault("refresh_idle", "is longer than refresh_absolute");
