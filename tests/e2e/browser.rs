@@ -14,8 +14,16 @@ use crate::{
 
 /// Chromium with an empty profile, driven like a person would use it: by what the page shows.
 pub(crate) struct Browser {
-    /// For what only one test does.
-    pub(crate) driver: WebDriver,
+    driver: WebDriver,
+}
+
+/// A session that a failed test leaves open ends with the `WebDriver` server. Closing it here would block
+/// the only thread of the test, on which its client would have to answer.
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // An error says that it is closed.
+        let _ = self.driver.clone().leak();
+    }
 }
 
 /// How long a page may take to show what is expected of it.
@@ -145,8 +153,13 @@ impl Browser {
         self.click("form:has([name=password]) button").await
     }
 
-    /// Closes it. One that a failed test leaves open ends with the `WebDriver` server.
+    /// Everything the page says, also what it shows only when asked.
+    pub(crate) async fn source(&self) -> Result<String> {
+        Ok(self.driver.source().await?)
+    }
+
+    /// Closes it.
     pub(crate) async fn close(self) -> Result<()> {
-        Ok(self.driver.quit().await?)
+        Ok(self.driver.clone().quit().await?)
     }
 }

@@ -1,11 +1,11 @@
 //! The pages, in a browser: setting up, registering a server, refusing a client, taking a grant back.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     browser::{Browser, Decision},
     client::{Client, PATIENCE},
-    portico::{EMAIL, PASSWORD, Place},
+    portico::{EMAIL, PASSWORD, Place, Portico},
     shim::Shim,
     upstream::{Server, Upstream},
 };
@@ -49,7 +49,7 @@ async fn a_server_is_registered_reviewed_and_used() -> Result<()> {
     browser.fill("url", &upstream.url()).await?;
     browser.click("form[action$='/new'] button").await?;
 
-    let review = browser.text().await?;
+    let review = browser.source().await?;
     for shown in ["Say it again.", "Add two numbers.", "notes://first", "summarise"] {
         ensure!(review.contains(shown), "{shown} is not in:\n{review}");
     }
@@ -85,6 +85,10 @@ async fn a_person_who_refuses_sends_the_client_away() -> Result<()> {
 async fn a_revoked_grant_ends_the_clients_access() -> Result<()> {
     let upstream = Upstream::start(Server::Demo).await?;
     let portico = Place::new()?.declared("", &upstream.declaration("demo"), &[]).await?;
+    revoke(&portico).await.with_context(|| portico.output())
+}
+
+async fn revoke(portico: &Portico) -> Result<()> {
     let (browser, shim) = (Browser::open().await?, Shim::new()?);
     let (tool, arguments) = Server::Demo.echo("before");
     let mut session = Client::PythonSdk.connect(&portico.mcp("demo"), (tool, &arguments), &shim)?;

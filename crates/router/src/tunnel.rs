@@ -26,7 +26,10 @@ enum Form {
 impl Form {
     fn of(response: &Response<PassBody>) -> Self {
         let (headers, body) = (response.headers(), response.body());
-        if body.is_end_stream() || body.size_hint().exact() == Some(0) {
+        // The answer to a notification has no body (2025-11-25, transports). Some servers send it as chunks,
+        // of which there are none, or name a type for it.
+        let accepted = response.status() == StatusCode::ACCEPTED;
+        if accepted || body.is_end_stream() || body.size_hint().exact() == Some(0) {
             return Self::Nothing;
         }
         if is_encoded(headers) {

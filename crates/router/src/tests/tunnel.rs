@@ -128,9 +128,17 @@ async fn a_request_that_went_round_in_circles_ends() {
 
 #[tokio::test]
 async fn a_notification_is_accepted_without_a_body() {
-    let remote = Remote::start(|_| answer(202, &[], "")).await;
-    let world = World::with(&remote.url).await;
     let note = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-    let got = world.ask(REMOTE, Token::ALICE, &[], &note).await;
-    assert_eq!((got.status.as_u16(), &*got.text), (202, ""));
+    let chunks = || {
+        // Its length is not known when its head is.
+        let (_, mut response) = super::remote::pieces("text/plain");
+        *response.status_mut() = http::StatusCode::ACCEPTED;
+        response
+    };
+    for chunked in [false, true] {
+        let remote = Remote::start(move |_| if chunked { chunks() } else { answer(202, &[], "") }).await;
+        let world = World::with(&remote.url).await;
+        let got = world.ask(REMOTE, Token::ALICE, &[], &note).await;
+        assert_eq!((got.status.as_u16(), &*got.text), (202, ""));
+    }
 }
