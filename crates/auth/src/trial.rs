@@ -87,6 +87,7 @@ pub(crate) struct Trial {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) feed: Arc<Follower>,
     app: Router,
+    store: Sqlite,
     _directory: TempDir,
 }
 
@@ -117,7 +118,8 @@ impl Trial {
         let bus: Arc<dyn Bus> = Arc::new(LocalBus::default());
         let path = directory.path().join("data.db");
         let store = Sqlite::open(&path, OpenOptions::default(), Arc::clone(&sealer), shared(), Arc::clone(&bus)).await;
-        let repos = store.unwrap().repos();
+        let store = store.unwrap();
+        let repos = store.repos();
         let registry = Registry::new(repos.clone(), shared(), Arc::clone(&entropy));
         std::fs::write(directory.path().join("password"), PASSWORD).unwrap();
         let file = File::parse(state, directory.path()).unwrap();
@@ -141,7 +143,12 @@ impl Trial {
         // What a connection's callback does once it knows who somebody is.
         let arrival = Router::new().route("/test/arrive/{handle}/{txn}", get(arrive));
         let app = crate::routes(auth.clone()).merge(crate::pages(&auth, arrival).with_state(auth.clone()));
-        Self { auth, clock, feed, app, _directory: directory }
+        Self { auth, clock, feed, app, store, _directory: directory }
+    }
+
+    /// From here on every call of the store fails.
+    pub(crate) async fn break_store(&self) {
+        self.store.close().await;
     }
 
     pub(crate) fn later(&self, by: Duration) {

@@ -274,3 +274,22 @@ async fn what_is_no_form_is_an_error_and_no_crash() {
         (204, &http::HeaderValue::from_static("*"))
     );
 }
+
+#[tokio::test]
+async fn trouble_of_ours_is_never_blamed_on_the_client() {
+    let trial = Trial::new().await;
+    let client = trial.client(REDIRECT).await;
+    let tokens = trial.tokens(&client).await;
+    let token = tokens["refresh_token"].as_str().unwrap();
+    trial.break_store().await;
+    for form in [
+        redemption(&client, "any").to_vec(),
+        vec![("grant_type", "refresh_token"), ("client_id", client.as_str()), ("refresh_token", token)],
+    ] {
+        let seen = trial.form("/oauth/token", &form).await;
+        assert_eq!((seen.status, seen.error().as_str()), (503, "temporarily_unavailable"), "{}", seen.text);
+    }
+    let register = trial.register(json!({ "redirect_uris": [REDIRECT] })).await;
+    assert_eq!(register.status, 503, "{}", register.text);
+    assert_eq!(trial.status(tokens["access_token"].as_str().unwrap(), PATH), 200, "the guard needs no store");
+}
