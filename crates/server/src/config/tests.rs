@@ -13,7 +13,7 @@ fn everything_has_a_default() {
     let config = parse("", &[]).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.origins.auth, "http://127.0.0.1:8080");
-    assert_eq!(config.tokens.access, Duration::from_secs(3600));
+    assert_eq!(config.tokens.access, Duration::from_hours(1));
     assert_eq!(config.dcr.max_clients, 10_000);
 }
 
