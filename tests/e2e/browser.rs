@@ -79,45 +79,76 @@ impl Browser {
         Ok(self.driver.find(By::Tag("body")).await?.text().await?)
     }
 
-    /// The first element that matches, if any.
-    pub(crate) async fn find(&self, css: &str) -> Result<Option<WebElement>> {
-        Ok(self.driver.find_all(By::Css(css)).await?.into_iter().next())
+    /// Everything the page says, also what it shows only when asked.
+    pub(crate) async fn source(&self) -> Result<String> {
+        Ok(self.driver.source().await?)
     }
 
-    /// The first element that matches, once there is one: some pages lead on to the next by themselves.
-    async fn wait_for(&self, css: &str) -> Result<WebElement> {
+    /// Waits until the page is one of `origin` that says `text`.
+    pub(crate) async fn shows(&self, origin: &str, text: &str) -> Result<()> {
         let end = Instant::now() + PATIENCE;
         loop {
-            if let Some(element) = self.find(css).await? {
-                return Ok(element);
+            // The page may be replaced while it is read.
+            let page = self.text().await.unwrap_or_default();
+            let address = self.address().await?;
+            if address.starts_with(origin) && page.contains(text) {
+                return Ok(());
             }
             if Instant::now() > end {
-                bail!("nothing matches {css} at {}:\n{}", self.address().await?, self.text().await?);
+                bail!("not \"{text}\" at {address}:\n{page}");
             }
             sleep(POLL).await;
         }
     }
 
-    /// Clicks what matches; the next command waits for the page it leads to.
+    /// Whether there is anything that matches, now.
+    pub(crate) async fn has(&self, css: &str) -> Result<bool> {
+        Ok(!self.driver.find_all(By::Css(css)).await?.is_empty())
+    }
+
+    /// Clicks what matches.
     pub(crate) async fn click(&self, css: &str) -> Result<()> {
-        Ok(self.wait_for(css).await?.click().await?)
+        self.act(css, async |element| element.click().await).await
     }
 
     /// Clicks the link or button whose text has `text` in it.
     pub(crate) async fn click_text(&self, text: &str) -> Result<()> {
-        for element in self.driver.find_all(By::Css("a, button")).await? {
-            if element.text().await?.contains(text) {
-                return Ok(element.click().await?);
-            }
-        }
-        bail!("nothing to click says \"{text}\" at {}:\n{}", self.address().await?, self.text().await?)
+        let quoted = format!("//a[contains(., \"{text}\")] | //button[contains(., \"{text}\")]");
+        self.act_on(By::XPath(quoted), text, async |element| element.click().await).await
     }
 
     /// Replaces what a field holds.
     pub(crate) async fn fill(&self, field: &str, value: &str) -> Result<()> {
-        let element = self.wait_for(&format!("[name={field}]")).await?;
-        element.clear().await?;
-        Ok(element.send_keys(value).await?)
+        let css = format!("[name={field}]");
+        self.act(&css, async |element| {
+            element.clear().await?;
+            element.send_keys(value).await
+        })
+        .await
+    }
+
+    async fn act(&self, css: &str, action: impl AsyncFn(WebElement) -> WebDriverResult<()>) -> Result<()> {
+        self.act_on(By::Css(css), css, action).await
+    }
+
+    /// Does something with the first element that matches, once there is one: some pages lead on to the next
+    /// by themselves, and one that is just being replaced has elements that are stale.
+    async fn act_on(&self, by: By, what: &str, action: impl AsyncFn(WebElement) -> WebDriverResult<()>) -> Result<()> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let done = match self.driver.find(by.clone()).await {
+                Ok(element) => action(element).await,
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(()) => return Ok(()),
+                Err(error) if Instant::now() > end => {
+                    let page = self.text().await.unwrap_or_default();
+                    return Err(error).with_context(|| format!("{what} in:\n{page}"));
+                }
+                Err(_) => sleep(POLL).await,
+            }
+        }
     }
 
     /// Answers alice's questions until the browser leaves `origin`: signs in where there is a password to
@@ -133,17 +164,27 @@ impl Browser {
             if !address.starts_with(origin) {
                 return Ok(passed);
             }
-            if self.find("[name=password]").await?.is_some() {
+            if self.has("[name=password]").await? {
                 self.sign_in(EMAIL, PASSWORD).await?;
-            } else if let Some(button) = self.find(button).await? {
-                button.click().await?;
+            } else if self.has(button).await? {
+                self.click(button).await?;
             } else {
                 sleep(POLL).await;
                 continue;
             }
+            self.leaves(&address).await?;
             passed.push(address);
         }
         bail!("still asked after {passed:?}:\n{}", self.text().await?)
+    }
+
+    /// Waits until the browser is elsewhere than at `address`.
+    async fn leaves(&self, address: &str) -> Result<()> {
+        let end = Instant::now() + PATIENCE;
+        while self.address().await? == address && Instant::now() < end {
+            sleep(POLL).await;
+        }
+        Ok(())
     }
 
     /// Signs in with a local account on the page that asks for it.
@@ -151,11 +192,6 @@ impl Browser {
         self.fill("email", email).await?;
         self.fill("password", password).await?;
         self.click("form:has([name=password]) button").await
-    }
-
-    /// Everything the page says, also what it shows only when asked.
-    pub(crate) async fn source(&self) -> Result<String> {
-        Ok(self.driver.source().await?)
     }
 
     /// Closes it.

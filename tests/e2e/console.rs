@@ -22,15 +22,15 @@ async fn a_first_start_is_set_up_with_the_link_it_prints() -> Result<()> {
     browser.fill("email", EMAIL).await?;
     browser.fill("password", PASSWORD).await?;
     browser.click("form:has([name=password]) button").await?;
-    ensure!(browser.text().await?.contains("Alice"), "{}", browser.text().await?);
+    browser.shows(portico.origin(), "Alice").await?;
 
     // It works once, and only once.
     let other = Browser::open().await?;
     other.goto(&link).await?;
-    ensure!(other.find("[name=password]").await?.is_none(), "{}", other.text().await?);
+    ensure!(!other.has("[name=password]").await?, "{}", other.text().await?);
     other.goto(&format!("{}/login", portico.origin())).await?;
     other.sign_in(EMAIL, PASSWORD).await?;
-    ensure!(other.text().await?.contains("Alice"), "{}", other.text().await?);
+    other.shows(portico.origin(), "Alice").await?;
     other.close().await?;
     browser.close().await
 }
@@ -49,20 +49,20 @@ async fn a_server_is_registered_reviewed_and_used() -> Result<()> {
     browser.fill("url", &upstream.url()).await?;
     browser.click("form[action$='/new'] button").await?;
 
+    browser.shows(portico.origin(), "Review Notes").await?;
     let review = browser.source().await?;
     for shown in ["Say it again.", "Add two numbers.", "notes://first", "summarise"] {
         ensure!(review.contains(shown), "{shown} is not in:\n{review}");
     }
     browser.click("[name=decision][value=live]").await?;
-    let page = browser.text().await?;
-    ensure!(page.contains(&portico.mcp("notes")), "{page}");
+    browser.shows(&format!("{}/t/acme/notes", portico.origin()), &portico.mcp("notes")).await?;
 
     // The same browser is still signed in: the client's person only has to agree.
     let shim = Shim::new()?;
     let (tool, arguments) = Server::FastMcp.echo("from the console");
     let mut session = Client::FastMcp.connect(&portico.mcp("notes"), (tool, &arguments), &shim)?;
     browser.goto(&shim.url(PATIENCE).await?).await?;
-    ensure!(browser.find("[name=password]").await?.is_none(), "asked for the password again");
+    ensure!(!browser.has("[name=password]").await?, "asked for the password again");
     browser.answer(portico.origin(), Decision::Allow).await?;
     ensure!(session.called().await?.text == "from the console");
     browser.close().await
@@ -91,19 +91,17 @@ async fn a_revoked_grant_ends_the_clients_access() -> Result<()> {
 async fn revoke(portico: &Portico) -> Result<()> {
     let (browser, shim) = (Browser::open().await?, Shim::new()?);
     let (tool, arguments) = Server::Demo.echo("before");
-    let mut session = Client::PythonSdk.connect(&portico.mcp("demo"), (tool, &arguments), &shim)?;
+    let mut session = Client::TypeScript2.connect(&portico.mcp("demo"), (tool, &arguments), &shim)?;
     browser.goto(&shim.url(PATIENCE).await?).await?;
     browser.answer(portico.origin(), Decision::Allow).await?;
     ensure!(session.called().await?.text.contains("before"));
 
     browser.goto(&format!("{}/grants", portico.origin())).await?;
-    let grants = browser.text().await?;
-    ensure!(grants.contains("Python SDK driver"), "{grants}");
+    browser.shows(portico.origin(), "TypeScript client driver").await?;
     browser.click_text("Revoke").await?;
-    // The page that asks whether they mean it.
-    browser.click_text("Revoke").await?;
-    let grants = browser.text().await?;
-    ensure!(!grants.contains("Python SDK driver"), "{grants}");
+    browser.shows(portico.origin(), "Revoke this grant?").await?;
+    browser.click("form button.danger").await?;
+    browser.shows(portico.origin(), "You allowed nothing yet").await?;
     // The client finds its tokens dead and asks the person again, who is not there.
     session.start_again().await?;
     shim.url(PATIENCE).await?;

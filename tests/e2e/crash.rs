@@ -26,7 +26,10 @@ async fn check(client: Client, server: Server) -> Result<()> {
     ensure!(second == first, "{second:?}");
     ensure!(shim.take()?.is_none(), "a person was asked again");
     browser.goto(&format!("{}/grants", portico.origin())).await?;
-    ensure!(browser.find("[name=password]").await?.is_none(), "the browser's session is lost");
+    browser
+        .shows(&format!("{}/grants", portico.origin()), "My grants")
+        .await
+        .context("the browser's session is lost")?;
     browser.close().await
 }
 

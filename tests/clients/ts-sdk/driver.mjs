@@ -23,7 +23,8 @@ const callback = new Promise((resolve) => {
   });
 });
 await new Promise((resolve) => listener.listen(0, '127.0.0.1', resolve));
-const redirectUrl = `http://127.0.0.1:${listener.address().port}/callback`;
+// As the SDK's examples have it; the Python driver uses the address.
+const redirectUrl = `http://localhost:${listener.address().port}/callback`;
 
 const kept = {};
 const provider = {
