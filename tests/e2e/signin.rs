@@ -99,11 +99,11 @@ async fn with_github() -> Result<()> {
     browser.is_signed_in_as(&portico, "bob").await?;
     browser.close().await?;
 
-    // A person who cancels is back at the sign-in, and nobody.
+    // A person who cancels is told so, and is nobody.
     let browser = Browser::open().await?;
     browser.choose(&portico, "GitHub").await?;
     browser.choose_account("").await?;
-    browser.shows(portico.origin(), "Sign in").await?;
+    browser.shows(portico.origin(), "you declined").await?;
     browser.goto(&format!("{}/grants", portico.origin())).await?;
     browser.shows(&format!("{}/login", portico.origin()), "Sign in").await?;
     browser.close().await

@@ -43,6 +43,10 @@ const provider = {
   saveTokens: (tokens) => { kept.tokens = tokens; },
   saveCodeVerifier: (verifier) => { kept.verifier = verifier; },
   codeVerifier: () => kept.verifier,
+  invalidateCredentials: (which) => {
+    if (which === 'all' || which === 'tokens') delete kept.tokens;
+    if (which === 'all' || which === 'client') delete kept.client;
+  },
   saveDiscoveryState: (discovery) => { kept.discovery = discovery; },
   discoveryState: () => kept.discovery,
   redirectToAuthorization: (to) => { spawn(process.env.BROWSER, [to.href], { stdio: 'ignore' }); },
