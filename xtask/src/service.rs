@@ -25,6 +25,9 @@ wait "$child"
 /// How often, and how many times, a server is asked whether it is ready: 20 s in all.
 const POLL: (Duration, u32) = (Duration::from_millis(50), 400);
 
+/// For how many of these pauses processes may linger before they are killed: 2 s.
+const GRACE: u32 = 40;
+
 /// A running server; it stops when this is dropped.
 pub(crate) struct Service {
     /// What it is, for messages.
@@ -78,7 +81,29 @@ impl Drop for Service {
         drop(self.guard.stdin.take());
         // Nothing is left to do about a guard that cannot be waited for.
         let _ = self.guard.wait();
+        // A browser's processes outlive their driver for a moment; none may outlive the task.
+        let group = self.guard.id();
+        for _ in 0..GRACE {
+            if members(group) == 0 {
+                return;
+            }
+            thread::sleep(POLL.0);
+        }
+        let _ = Command::new("kill").args(["-s", "KILL", "--", &format!("-{group}")]).status();
     }
+}
+
+/// How many processes of a group live, as `/proc/*/stat` has it: name in brackets, state, parent, group.
+fn members(group: u32) -> usize {
+    let group = group.to_string();
+    let lives = |process: fs::DirEntry| -> Option<bool> {
+        let stat = fs::read_to_string(process.path().join("stat")).ok()?;
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+        let (state, _parent, of) = (fields.next()?, fields.next()?, fields.next()?);
+        Some(state != "Z" && of == group)
+    };
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes.filter_map(lives).filter(|lives| *lives).count()
 }
 
 #[cfg(test)]
@@ -97,7 +122,7 @@ mod tests {
         let group = service.guard.id();
         drop(service);
         assert!(!path.exists());
-        assert_eq!(processes_of_group(group), 0);
+        assert_eq!(members(group), 0);
     }
 
     #[test]
@@ -108,16 +133,5 @@ mod tests {
         let service = Service::start("broken", home, "TERM", &command).unwrap();
         let Err(error) = service.await_ready(|| false) else { panic!("it never was ready") };
         assert!(error.to_string().contains("oh no"), "{error}");
-    }
-
-    fn processes_of_group(group: u32) -> usize {
-        let alive = |entry: &std::path::Path| -> Option<bool> {
-            let stat = fs::read_to_string(entry.join("stat")).ok()?;
-            let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-            let (state, _parent, of) = (fields.next()?, fields.next()?, fields.next()?);
-            Some(state != "Z" && of == group.to_string())
-        };
-        let processes = fs::read_dir("/proc").unwrap().flatten();
-        processes.filter(|process| alive(&process.path()) == Some(true)).count()
     }
 }

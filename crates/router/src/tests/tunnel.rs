@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::{
-    remote::{answer, json as respond},
+    remote::{answer, json as respond, pieces},
     *,
 };
 
@@ -131,7 +131,7 @@ async fn a_notification_is_accepted_without_a_body() {
     let note = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
     let chunks = || {
         // Its length is not known when its head is.
-        let (_, mut response) = super::remote::pieces("text/plain");
+        let (_, mut response) = pieces("text/plain");
         *response.status_mut() = http::StatusCode::ACCEPTED;
         response
     };
