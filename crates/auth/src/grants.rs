@@ -3,11 +3,6 @@ use storage::repo::{Actor, Grant, GrantState};
 
 use crate::Auth;
 
-/// How many rows of a kind one sweep removes.
-const SWEEP: u32 = 1000;
-/// How long used codes and ended grants are kept, so that a replay is seen.
-const TOMBSTONES: std::time::Duration = std::time::Duration::from_hours(24);
-
 impl Auth {
     /// What a person allowed, newest first.
     pub async fn grants(&self, user: UserId) -> storage::Result<Vec<Grant>> {
@@ -25,12 +20,5 @@ impl Auth {
         let ended = self.repos.grants.revoke(grant.id, self.clock.now(), &event).await?;
         self.sync().await;
         Ok(ended)
-    }
-
-    /// Removes codes, refresh tokens, grants and clients whose time is over. To be called now and then.
-    pub async fn sweep(&self) -> storage::Result<u64> {
-        let now = self.clock.now();
-        let grants = self.repos.grants.purge(now - TOMBSTONES, SWEEP).await?;
-        Ok(grants + self.repos.clients.purge(now, SWEEP).await?)
     }
 }

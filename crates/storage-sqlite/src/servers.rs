@@ -275,6 +275,17 @@ impl Write {
     async fn delete_server(&mut self, tenant: TenantId, server: ServerId, audit: &AuditEvent) -> Result<bool> {
         let (key, id) = (tenant.bytes().as_slice(), server.bytes().as_slice());
         self.revoke_of_server(tenant, server, audit.at).await?;
+        // A draft never had a URL that worked, so nobody can hold on to its name.
+        sqlx::query!(
+            "DELETE FROM server_slug
+             WHERE tenant = ? AND server IN (SELECT id FROM server WHERE tenant = ? AND id = ? AND live IS NULL)",
+            key,
+            key,
+            id
+        )
+        .execute(self.on())
+        .await
+        .map_err(failed)?;
         sqlx::query!(
             "UPDATE server_slug SET state = 'tombstone', server = NULL WHERE tenant = ? AND server = ?",
             key,

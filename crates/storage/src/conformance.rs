@@ -59,6 +59,7 @@ pub async fn repositories(make: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Bus>) -> Re
     tenants::go_with_all_they_own(&world, fresh().await).await;
     servers::live_and_die(&world, fresh().await).await;
     servers::slugs_are_never_given_again(&world, fresh().await).await;
+    servers::a_draft_gives_its_slug_back(&world, fresh().await).await;
     servers::do_not_cross_tenants(&world, fresh().await).await;
     connections::come_back_as_they_were(&world, fresh().await).await;
     connections::go_with_their_identities(&world, fresh().await).await;

@@ -69,6 +69,21 @@ pub(super) async fn slugs_are_never_given_again(world: &World, repos: Repos) {
     assert!(repos.servers.by_slug(tenant, &slug("echo")).await.unwrap().is_none());
 }
 
+pub(super) async fn a_draft_gives_its_slug_back(world: &World, repos: Repos) {
+    let (_, server) = world.acme(&repos).await;
+    let acme = repos.tenants.tenant(server.tenant).await.unwrap().unwrap();
+    let draft = || {
+        let (server, revision) = world.server(&acme, "sketch");
+        (Server { state: ServerState::Draft, live: None, ..server }, revision)
+    };
+    let (first, revision) = draft();
+    repos.servers.create(&first, &revision, &world.audit("a")).await.unwrap();
+    assert!(repos.servers.delete(acme.id, first.id, &world.audit("a")).await.unwrap());
+    let (second, revision) = draft();
+    repos.servers.create(&second, &revision, &world.audit("a")).await.unwrap();
+    assert_eq!(repos.servers.by_slug(acme.id, &slug("sketch")).await.unwrap(), Some(second));
+}
+
 pub(super) async fn do_not_cross_tenants(world: &World, repos: Repos) {
     let (_, server) = world.acme(&repos).await;
     let beta = world.tenant("beta");

@@ -100,6 +100,6 @@ pub trait Servers: Send + Sync + fmt::Debug {
     /// Changes slug, name, state and live revision. The old slug stays an alias. `Taken` as for `create`.
     async fn update(&self, server: &Server, audit: &AuditEvent) -> Result<()>;
 
-    /// Removes a server, its revisions and its grants. Its slugs stay as tombstones.
+    /// Removes a server, its revisions and its grants. Its slugs stay as tombstones, unless it never went live.
     async fn delete(&self, tenant: TenantId, id: ServerId, audit: &AuditEvent) -> Result<bool>;
 }
