@@ -4,6 +4,7 @@
 //! into the checkout. Everything they start is stopped when they end, however they end.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks on both")]
 
+mod bench;
 mod command;
 mod debian;
 mod e2e;
@@ -56,6 +57,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         filter: Vec<String>,
     },
+    /// Start-up time and idle memory of a fresh installation.
+    Bench {
+        /// Measure this binary instead of building one.
+        #[arg(long)]
+        binary: Option<std::path::PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -78,6 +85,7 @@ fn run(task: Task) -> Result<bool> {
         Task::Services { command } => services::run(&machine, &command),
         Task::Sqlx { check } => sqlx::run(&machine, check),
         Task::E2e { filter } => Ok(e2e::run(&machine, &filter)?.close()),
+        Task::Bench { binary } => bench::run(&machine, binary).map(|()| true),
     }
 }
 
