@@ -7,6 +7,9 @@ use crate::Problem;
 
 /// The longest form we read, in bytes.
 const LONGEST: usize = 64 * 1024;
+/// The most fields that are read. Each is compared with all before it: without a bound, a request of 64 KiB
+/// with nothing but names would keep a core busy for seconds.
+const MOST: usize = 64;
 
 /// The fields of a form or of a query, each at most once. A repeated field is refused, not resolved:
 /// which of two values counts is what parameter pollution lives on (OAuth 2.1 §3.1).
@@ -20,6 +23,9 @@ pub enum InvalidFields {
     /// A field is there twice.
     #[error("a field is repeated")]
     Repeated,
+    /// More fields than any form of ours has.
+    #[error("there are too many fields")]
+    TooMany,
 }
 
 impl std::fmt::Debug for Fields {
@@ -36,6 +42,9 @@ impl Fields {
         for (name, value) in url::form_urlencoded::parse(text) {
             if fields.iter().any(|(known, _)| *known == name) {
                 return Err(InvalidFields::Repeated);
+            }
+            if fields.len() == MOST {
+                return Err(InvalidFields::TooMany);
             }
             fields.push((name.into_owned(), Zeroizing::new(value.into_owned())));
         }
@@ -74,7 +83,12 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
         }
         let body = axum::body::to_bytes(request.into_body(), LONGEST).await;
         let body = body.map_err(|_| Problem::bad_request("The form is too long or was cut off."))?;
-        Self::parse(&body).map_err(|_| Problem::bad_request("The form has a field twice."))
+        Self::parse(&body).map_err(|error| {
+            Problem::bad_request(match error {
+                InvalidFields::Repeated => "The form has a field twice.",
+                InvalidFields::TooMany => "The form has too many fields.",
+            })
+        })
     }
 }
 
@@ -91,5 +105,12 @@ mod tests {
         );
         assert_eq!(Fields::parse(b"a=1&%61=2").unwrap_err(), InvalidFields::Repeated);
         assert_eq!(format!("{fields:?}"), r#"{"a", "b", "c"}"#);
+    }
+
+    #[test]
+    fn fields_are_few() {
+        let with = |count: usize| (0..count).map(|n| format!("{n}=")).collect::<Vec<_>>().join("&");
+        assert!(Fields::parse(with(MOST).as_bytes()).is_ok());
+        assert_eq!(Fields::parse(with(MOST + 1).as_bytes()).unwrap_err(), InvalidFields::TooMany);
     }
 }
