@@ -16,6 +16,7 @@ use axum::{
 };
 use http_kit::{Problem, cookies};
 use model::{SessionId, TenantId, Timestamp, UserId, random_token};
+use registry::Operator;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -101,6 +102,12 @@ impl SignedIn {
     /// that one. Membership is another question.
     pub fn opens(&self, tenant: TenantId) -> bool {
         self.only.is_none_or(|only| only == tenant)
+    }
+
+    /// The authority to run the installation, if the person is an operator. Never by way of a tenant's
+    /// connection: what that says is the tenant's word, and the installation is not the tenant's.
+    pub fn operator(&self) -> Option<Operator<'_>> {
+        Operator::new(&self.user).filter(|_| self.only.is_none())
     }
 }
 
@@ -201,5 +208,29 @@ fn problem(error: tower_sessions::session::Error) -> Problem {
     match error {
         tower_sessions::session::Error::Store(error) => Problem::unavailable(error),
         error @ tower_sessions::session::Error::SerdeJson(_) => Problem::internal(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Id, Name, SeededEntropy, SystemClock};
+
+    use super::*;
+
+    #[test]
+    fn a_tenants_word_makes_no_operator() {
+        let (clock, entropy) = (SystemClock, SeededEntropy::new(1));
+        let name: Name = "Oscar".parse().unwrap();
+        let at = Timestamp::from_seconds(1);
+        let id = Id::new(&clock, &entropy);
+        let state = UserState::Active;
+        let user = User { id, handle: None, name, email: None, operator: true, state, created_at: at };
+        let (method, session) = (SignInMethod::Local, Id::new(&clock, &entropy));
+        let here = SignedIn { user, method, at, session, only: None };
+        assert!(here.operator().is_some());
+        let through_a_tenant = SignedIn { only: Some(Id::new(&clock, &entropy)), ..here.clone() };
+        assert!(through_a_tenant.operator().is_none());
+        let ordinary = SignedIn { user: User { operator: false, ..here.user.clone() }, ..here };
+        assert!(ordinary.operator().is_none());
     }
 }

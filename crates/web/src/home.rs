@@ -8,7 +8,7 @@ use axum::{
 };
 use http_kit::{Fields, Problem};
 use model::Role;
-use registry::{NewTenant, Operator};
+use registry::NewTenant;
 use storage::repo::Membership;
 
 use crate::{
@@ -88,20 +88,20 @@ pub(crate) async fn get(
     let tenants = web.registry.memberships(browser.user.id, browser.method).await.map_err(problem)?;
     page(&Home {
         shell: Shell::new(&browser, "tenants", query.as_deref()),
-        operator: browser.user.operator,
+        operator: browser.operator().is_some(),
         tenants: tenants.into_iter().map(TenantCard::from).collect(),
         user_id: browser.user.id.to_string(),
     })
 }
 
 pub(crate) async fn new_get(browser: Browser) -> Result<Response, Problem> {
-    Operator::new(&browser.user).ok_or_else(Problem::not_found)?;
+    browser.operator().ok_or_else(Problem::not_found)?;
     page(&NewTenantPage { shell: Shell::new(&browser, "tenants", None), form: TenantForm::default() })
 }
 
 pub(crate) async fn new_post(State(web): State<Web>, browser: Browser, fields: Fields) -> Result<Response, Problem> {
     browser.check_csrf(fields.text("csrf"))?;
-    let operator = Operator::new(&browser.user).ok_or_else(Problem::not_found)?;
+    let operator = browser.operator().ok_or_else(Problem::not_found)?;
     let mut form = TenantForm::read(&fields);
     if let Some(new) = form.parse() {
         let href = paths::tenant(&new.slug);
