@@ -1,7 +1,7 @@
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, Metadata, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 /// The directory of the embedded store: the database, the wrapped keys apart from it, and the master key.
 ///
 /// Invariant: the directory is 0700 and every file in it 0600; what is wider is narrowed, with a warning.
+/// All of it belongs to whom this process runs as: a key that somebody else put there, they know.
 #[derive(Clone, Debug)]
 pub struct DataDir(PathBuf);
 
@@ -21,15 +22,25 @@ pub struct DataDir(PathBuf);
 pub struct Lock(#[expect(dead_code, reason = "holding it is its use")] File);
 
 impl DataDir {
-    /// Makes the directory if it is not there, and closes it to others.
+    /// Makes the directory if it is not there, and closes it to others. One that is not ours, or has a file
+    /// in it that is not, is refused.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
         made.with_context(|| format!("the data directory {} cannot be made", path.display()))?;
         let path = fs::canonicalize(path).with_context(|| format!("{} cannot be opened", path.display()))?;
+        let us = our_user(&path).with_context(|| cannot_write(&path))?;
+        check_owner(&path, &fs::metadata(&path)?, us)?;
         narrow(&path, 0o700)?;
+        // From here on nobody else can put anything there.
         for entry in fs::read_dir(&path).with_context(|| format!("{} cannot be read", path.display()))? {
             let entry = entry?;
-            if entry.file_type()?.is_file() {
+            // Of a link, the link itself.
+            let present = entry.metadata()?;
+            if present.is_dir() {
+                continue;
+            }
+            check_owner(&entry.path(), &present, us)?;
+            if present.is_file() {
                 narrow(&entry.path(), 0o600)?;
             }
         }
@@ -106,6 +117,26 @@ impl DataDir {
     }
 }
 
+/// Whom this process runs as: the owner of a file that it makes.
+fn our_user(path: &Path) -> io::Result<u32> {
+    let probe = path.join(format!("owner.{}", std::process::id()));
+    let made = private().create_new(true).write(true).open(&probe)?.metadata();
+    fs::remove_file(&probe)?;
+    made.map(|made| made.uid())
+}
+
+fn check_owner(path: &Path, present: &Metadata, us: u32) -> anyhow::Result<()> {
+    let owner = present.uid();
+    if owner != us {
+        bail!(
+            "{} belongs to user {owner}, and portico runs as user {us}: whoever made it may know or change what is \
+             in it. Run as that user, give it to this one with chown, or choose another directory with --data.",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600);
@@ -152,6 +183,33 @@ mod tests {
         fs::set_permissions(path.join("master.key"), fs::Permissions::from_mode(0o644)).unwrap();
         DataDir::open(&path).unwrap();
         assert_eq!((mode(&path), mode(&path.join("master.key"))), (0o700, 0o600));
+    }
+
+    #[test]
+    fn what_others_put_there_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let foreign = |path: &Path| std::os::unix::fs::lchown(path, Some(4711), None).is_ok();
+        // A key that somebody made for us.
+        let planted = parent.path().join("planted");
+        fs::create_dir(&planted).unwrap();
+        fs::write(planted.join("master.key"), [7; 32]).unwrap();
+        // A database somewhere else.
+        let linked = parent.path().join("linked");
+        fs::create_dir(&linked).unwrap();
+        std::os::unix::fs::symlink(parent.path().join("elsewhere"), linked.join("portico.db")).unwrap();
+        let theirs = parent.path().join("theirs");
+        fs::create_dir(&theirs).unwrap();
+        for path in [&planted, &linked, &theirs] {
+            DataDir::open(path).unwrap();
+        }
+        // Only root can give files away; others have nobody to try this with.
+        if !(foreign(&planted.join("master.key")) && foreign(&linked.join("portico.db")) && foreign(&theirs)) {
+            return;
+        }
+        for path in [&planted, &linked, &theirs] {
+            let refused = DataDir::open(path).unwrap_err().to_string();
+            assert!(refused.contains("belongs to user 4711"), "{refused}");
+        }
     }
 
     #[test]
