@@ -8,6 +8,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::{Router, response::IntoResponse as _};
@@ -21,6 +22,12 @@ use model::ResourcePath;
 use router::Gateway;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
+
+use crate::timely::Timely;
+
+/// How long a client may take to send a form or a message that is not for an MCP endpoint, which has a
+/// limit of its own.
+const RECEIVE: Duration = Duration::from_secs(30);
 
 /// The whole platform, from a request to its answer, without a socket. Cheap to clone.
 ///
@@ -161,7 +168,7 @@ where
 {
     let address = ClientAddress::behind(peer, request.headers(), &app.trusted_proxies);
     request.extensions_mut().insert(address);
-    let request = request.map(axum::body::Body::new);
+    let request = request.map(|body| axum::body::Body::new(Timely::new(body, RECEIVE)));
     let answer = AssertUnwindSafe(app.pages.clone().oneshot(request)).catch_unwind().await;
     Ok(match answer {
         Ok(Ok(response)) => response.map(Body::Page),

@@ -13,6 +13,7 @@ mod data_dir;
 mod lifecycle;
 mod listen;
 mod telemetry;
+mod timely;
 pub mod wiring;
 
 pub use crate::{app::App, data_dir::DataDir};
