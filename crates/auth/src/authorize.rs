@@ -5,7 +5,7 @@
 
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, Uri, header};
-use http_kit::Problem;
+use http_kit::{ClientAddress, Problem};
 use model::{Resource, ScopeSet};
 use protocol::oauth::{AuthorizationResponse, CodeChallenge, ErrorCode, InvalidParams, Params};
 use storage::repo::Client;
@@ -14,11 +14,15 @@ use crate::{Auth, client, consent, flow, pages, session::BrowserSession};
 
 pub(crate) const PATH: &str = "/oauth/authorize";
 
+/// The longest `state`, in bytes: it is kept for as long as the person takes, for anybody who asks.
+const MAX_STATE: usize = 4096;
+
 /// What is wrong with a request whose client and redirect URI are good.
 type Fault = (ErrorCode, &'static str);
 
 pub(crate) async fn get(
     State(auth): State<Auth>,
+    from: ClientAddress,
     session: BrowserSession,
     headers: HeaderMap,
     uri: Uri,
@@ -33,6 +37,9 @@ pub(crate) async fn get(
     let redirect = client::redirect(&client, params.get("redirect_uri")).ok_or_else(|| {
         Problem::bad_request("The application wants the answer at an address that it has not registered.")
     })?;
+    if client::is_ours(&auth, &redirect.0) {
+        return Err(Problem::bad_request("The application wants the answer at an address of this site."));
+    }
     let request = match read(&auth, &client, &params, redirect.clone()) {
         Ok(request) => request,
         Err(fault) => return refuse(&auth, &redirect.0, &params, fault),
@@ -44,6 +51,7 @@ pub(crate) async fn get(
         };
         return refuse(&auth, &redirect.0, &params, fault);
     }
+    auth.authorizations.take(&from.neighbourhood().to_string()).map_err(Problem::too_many)?;
     let (transaction, cookie) = flow::begin(&auth, &headers, request).await?;
     let mut response = consent::show(&auth, &transaction, session.signed_in.as_ref()).await?;
     response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -60,6 +68,9 @@ fn malformed(error: &InvalidParams) -> Problem {
 /// Checks everything that needs no person.
 fn read(auth: &Auth, client: &Client, params: &Params, redirect: (String, bool)) -> Result<flow::Request, Fault> {
     unsupported(params)?;
+    if params.get("state").is_some_and(|state| state.len() > MAX_STATE) {
+        return Err((ErrorCode::InvalidRequest, "the state is longer than 4096 bytes"));
+    }
     let challenge = challenge(params)?;
     let resource = match params.get("resource") {
         Some(text) => match Resource::parse(&auth.origins.mcp, text) {

@@ -8,6 +8,7 @@ use protocol::oauth::{ClientCredentials, Error, ErrorCode, Params, redirect_matc
 use sha2::{Digest as _, Sha256};
 use storage::repo::{ApplicationType, AuthMethod, Client, TokenHash};
 use subtle::ConstantTimeEq as _;
+use url::Url;
 
 use crate::{Auth, token::Failure};
 
@@ -52,6 +53,14 @@ pub(crate) fn redirect(client: &Client, sent: Option<&str>) -> Option<(String, b
         (None, [only]) => Some((only.clone(), false)),
         (None, _) => None,
     }
+}
+
+/// Whether a redirect URI leads to an origin of ours. No client lives there, and a person who reads our
+/// own name on the consent page would take the answer for safe.
+pub(crate) fn is_ours(auth: &Auth, redirect_uri: &str) -> bool {
+    let Ok(url) = Url::parse(redirect_uri) else { return false };
+    let (origin, own) = (url.origin().ascii_serialization(), &*auth.origins);
+    [&own.auth, &own.mcp, &own.app].into_iter().any(|own| *own == origin)
 }
 
 /// How a token request says who sends it.

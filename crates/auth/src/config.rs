@@ -14,6 +14,9 @@ pub struct AuthConfig {
     pub private_redirects: Vec<String>,
     /// How many token requests one address may make.
     pub token_requests: Limit,
+    /// How many authorization requests one address may begin. Each is kept until it is decided or expires,
+    /// and anybody may begin one.
+    pub authorizations: Limit,
 }
 
 /// How long things live. All may be set down to seconds, which tests do.
@@ -65,6 +68,7 @@ impl Default for AuthConfig {
             registration: RegistrationLimits::default(),
             private_redirects: vec!["cursor://anysphere.cursor-mcp/oauth/callback".to_owned()],
             token_requests: Limit { burst: 600, every: Duration::from_millis(100) },
+            authorizations: Limit { burst: 300, every: Duration::from_millis(500) },
         }
     }
 }

@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use http::{HeaderMap, Uri};
-use http_kit::{Fields, Problem};
+use http_kit::{ClientAddress, Fields, Problem};
 use model::{Resource, TenantId};
 use storage::repo::{Connection, ConnectionOwner};
 
@@ -58,6 +58,7 @@ pub(crate) async fn get(
 /// the form.
 pub(crate) async fn onward(
     State(auth): State<Auth>,
+    from: ClientAddress,
     headers: HeaderMap,
     Path(txn): Path<String>,
 ) -> Result<Response, Problem> {
@@ -66,6 +67,8 @@ pub(crate) async fn onward(
         return Ok(Redirect::to(&path(&txn)).into_response());
     };
     let connection = auth.repos.connections.connection(connection).await?.ok_or_else(Problem::not_found)?;
+    // Each departure is remembered; one transaction may have any number.
+    auth.attempts.depart(from).map_err(Problem::too_many)?;
     connect::start(&auth, &connection, Purpose::Authorization { txn }, &headers).await
 }
 

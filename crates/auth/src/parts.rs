@@ -61,6 +61,7 @@ pub struct Shared {
     pub(crate) registrations_by_address: Throttle,
     pub(crate) registrations: Throttle,
     pub(crate) token_requests: Throttle,
+    pub(crate) authorizations: Throttle,
     /// Sign-ins with a password, counted.
     pub(crate) attempts: Attempts,
     /// Metadata and keys of identity providers.
@@ -93,6 +94,7 @@ impl Auth {
             registrations_by_address: throttle(config.registration.per_address),
             registrations: throttle(config.registration.global),
             token_requests: throttle(config.token_requests),
+            authorizations: throttle(config.authorizations),
             attempts: Attempts::new(&clock),
             issuers: Issuers::new(Arc::clone(&clock)),
             feed: OnceLock::new(),

@@ -17,7 +17,11 @@ use protocol::oauth::{Error, ErrorCode, RegistrationRequest, RegistrationRespons
 use storage::repo::{Actor, ApplicationType, AuthMethod, Client, ClientOrigin};
 
 use self::read::Wanted;
-use crate::{Auth, client::hash, token::Failure};
+use crate::{
+    Auth,
+    client::{self, hash},
+    token::Failure,
+};
 
 pub(crate) const PATH: &str = "/oauth/register";
 /// The longest body that is read (oauth.md §4.2).
@@ -40,6 +44,10 @@ async fn register(auth: &Auth, from: ClientAddress, request: Request) -> Result<
     let request: RegistrationRequest = serde_json::from_slice(&body)
         .map_err(|_| Error::new(ErrorCode::InvalidClientMetadata, "the body is not client metadata"))?;
     let wanted = read::read(&request, &auth.config.private_redirects)?;
+    if wanted.redirect_uris.iter().any(|uri| client::is_ours(auth, uri)) {
+        let why = "a redirect URI must not be an address of this authorization server";
+        return Err(Error::new(ErrorCode::InvalidRedirectUri, why).into());
+    }
     // Only what could be registered counts against the limits.
     auth.registrations_by_address.take(&from.neighbourhood().to_string()).map_err(Failure::Wait)?;
     auth.registrations.take("all").map_err(Failure::Wait)?;

@@ -74,7 +74,7 @@ upstream = { kind = "builtin", name = "demo" }
 "#;
 
 /// A connection of the platform, for triales that want one.
-const CONNECTION: &str = r#"
+pub(crate) const CONNECTION: &str = r#"
 [[connection]]
 id = "hub"
 kind = "github"

@@ -145,10 +145,11 @@ pub(crate) async fn back(
     Ok(Redirect::to(&response.url(&request.redirect_uri)).into_response())
 }
 
-/// Whether a plain http URL has the host name of one of our own origins, on whatever port.
+/// Whether a URL has the host name of one of our own origins, on whatever port. Of https too: `Secure` and
+/// `__Host-` keep a cookie from other names, not from other ports.
 fn leads_to_our_host(auth: &Auth, redirect_uri: &str) -> bool {
-    redirect_uri.starts_with("http://")
-        && [&auth.origins.auth, &auth.origins.app].into_iter().any(|own| host(own) == host(redirect_uri))
+    let ours = |own: &&String| host(own).eq_ignore_ascii_case(host(redirect_uri));
+    redirect_uri.starts_with("http") && [&auth.origins.auth, &auth.origins.app].iter().any(ours)
 }
 
 /// The host of a URL, without its port.

@@ -242,6 +242,71 @@ async fn a_session_never_travels_to_our_own_host() {
 }
 
 #[tokio::test]
+async fn a_session_never_travels_to_another_port_of_ours() {
+    let trial = Trial::new().await;
+    for redirect in ["https://portico.example:8443/cb", "https://Portico.Example:8443/cb"] {
+        let client = trial.client(redirect).await;
+        let mut browser = Visitor::new(&trial);
+        browser.sign_in("alice").await;
+        let page = browser.get(&authorize_path(&client, &[("redirect_uri", redirect)])).await;
+        let seen = browser.decide(&page, "allow").await;
+        assert!(seen.location().unwrap().starts_with(redirect), "{}", seen.text);
+        assert!(!browser.cookies.contains_key("__Host-portico"), "{redirect}: {:?}", browser.cookies);
+    }
+}
+
+#[tokio::test]
+async fn answers_do_not_go_to_ourselves() {
+    let trial = Trial::new().await;
+    for redirect in ["https://portico.example/oauth/callback/hub", "https://PORTICO.example:443/"] {
+        let seen = trial.register(serde_json::json!({ "redirect_uris": [redirect] })).await;
+        assert_eq!((seen.status, seen.error().as_str()), (400, "invalid_redirect_uri"), "{redirect}");
+    }
+    // The port of an app on this computer is chosen later.
+    let trial = Trial::at("http://127.0.0.1:8080").await;
+    let client = trial.client("http://127.0.0.1:1/login").await;
+    let mut browser = Visitor::new(&trial);
+    let redirect = ("redirect_uri", "http://127.0.0.1:8080/login");
+    let resource = ("resource", "http://127.0.0.1:8080/t/acme/echo/mcp");
+    for changes in [&[redirect, resource][..], &[redirect, resource, ("response_type", "token")]] {
+        let seen = browser.get(&authorize_path(&client, changes)).await;
+        assert_eq!((seen.status, seen.location()), (400, None), "{}", seen.text);
+        assert!(!seen.text.contains("href=\"http"), "{}", seen.text);
+    }
+}
+
+#[tokio::test]
+async fn what_anybody_may_begin_is_small_and_counted() {
+    let limit = http_kit::Limit { burst: 3, every: Duration::from_secs(10) };
+    let config = AuthConfig { authorizations: limit, ..AuthConfig::default() };
+    let state = format!("{}{}", crate::trial::CONNECTION, crate::trial::STATE);
+    let trial = Trial::with(&state, crate::trial::ORIGIN, config).await;
+    let client = trial.client(REDIRECT).await;
+    let mut browser = Visitor::new(&trial);
+    let long = "s".repeat(4097);
+    let seen = browser.get(&authorize_path(&client, &[("state", &long)])).await;
+    assert!(seen.status == 400 && seen.text.contains("invalid_request"), "{}", seen.text);
+    let page = browser.get(&authorize_path(&client, &[("state", &long[1..])])).await;
+    assert_eq!(page.status, 200, "refused requests are kept nowhere and cost nothing");
+    for _ in 0..2 {
+        assert_eq!(browser.get(&authorize_path(&client, &[])).await.status, 200);
+    }
+    let seen = Visitor::new(&trial).get(&authorize_path(&client, &[])).await;
+    assert_eq!((seen.status, seen.headers["retry-after"].to_str().unwrap()), (429, "10"));
+    trial.later(Duration::from_secs(10));
+    assert_eq!(browser.get(&authorize_path(&client, &[])).await.status, 200);
+
+    // One request may leave for its provider again and again, but not for ever.
+    let seen = browser.decide_with(&page, "allow", &[("connection", "hub")]).await;
+    let onward = seen.location().unwrap().to_owned();
+    let mut refused = 0;
+    for _ in 0..61 {
+        refused += usize::from(browser.get(&onward).await.status == 429);
+    }
+    assert_eq!(refused, 1);
+}
+
+#[tokio::test]
 async fn prompt_login_wants_a_new_sign_in() {
     let trial = Trial::new().await;
     let client = trial.client(REDIRECT).await;
