@@ -87,6 +87,20 @@ impl Guard {
         self.judge(headers, path, query).map_err(|refusal| self.0.answers.refuse(path, refusal))
     }
 
+    /// Whether a request that was let through would be let through now: for answers that take long. When its
+    /// token ends is not asked.
+    pub fn still_admits(&self, who: &Authorized, path: &ResourcePath) -> bool {
+        let Inner { snapshot, directory, .. } = &*self.0;
+        // Only people get past `admit`.
+        let Some(id) = who.principal.user() else { return false };
+        let server = directory.resolve(path);
+        let role = directory.role(who.tenant, id);
+        !who.grant.is_some_and(|grant| snapshot.is_revoked(grant))
+            && server.is_some_and(|server| server.id == who.server && server.tenant == who.tenant)
+            && directory.user_active(id)
+            && role.is_some_and(model::Role::may_call)
+    }
+
     /// The answer to a request whose token lacks scopes. `needed` are all scopes of the operation,
     /// space-separated: a client asks for exactly those (SEP-2350).
     pub fn insufficient_scope(&self, path: &ResourcePath, needed: &str) -> Response<Bytes> {

@@ -1,18 +1,15 @@
 use std::{
     fmt,
-    future::Future as _,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use protocol::mcp::{Code, RpcError, sse, write_error};
-use tokio::time::Sleep;
 use upstream::PassBody;
 
-use crate::events::EventBody;
+use crate::{events::EventBody, watch::Watch};
 
 /// The body of an answer.
 ///
@@ -37,8 +34,7 @@ struct PassEvents {
     /// `None` once it has ended.
     body: Option<PassBody>,
     id: Option<Box<str>>,
-    /// For a stream that stands open by itself: when it ends.
-    end: Option<Pin<Box<Sleep>>>,
+    watch: Box<Watch>,
 }
 
 impl Body {
@@ -57,11 +53,10 @@ impl Body {
         Self(Kind::Pass(body))
     }
 
-    /// An upstream's stream of events, as it comes. If it breaks, the request of this id gets an error. After
-    /// `standing` it ends, so that it does not outlive the token it was opened with.
-    pub(crate) fn pass_events(body: PassBody, id: Option<Box<str>>, standing: Option<Duration>) -> Self {
-        let end = standing.map(|time| Box::pin(tokio::time::sleep(time)));
-        Self(Kind::PassEvents(PassEvents { body: Some(body), id, end }))
+    /// An upstream's stream of events, as it comes. If it breaks, the request of this id gets an error. When
+    /// `watch` says so it ends, so that it outlives neither its token nor what that rests on.
+    pub(crate) fn pass_events(body: PassBody, id: Option<Box<str>>, watch: Watch) -> Self {
+        Self(Kind::PassEvents(PassEvents { body: Some(body), id, watch: Box::new(watch) }))
     }
 
     /// Events that are written down here.
@@ -113,13 +108,15 @@ fn broken(id: Option<&str>) -> Bytes {
 impl PassEvents {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let next = match poll_pass(body, cx) {
+        // Before the data, or an upstream that never pauses would never be looked at.
+        let over = self.watch.is_set() && self.watch.poll_over(cx).is_ready();
+        let next = match if over { Poll::Pending } else { poll_pass(body, cx) } {
             Poll::Ready(Some(Ok(data))) => return Poll::Ready(Some(data)),
             Poll::Ready(Some(Err(BodyError))) => Some(broken(self.id.as_deref())),
             Poll::Ready(None) => None,
+            Poll::Pending if over => None,
             Poll::Pending => {
-                let Some(end) = &mut self.end else { return Poll::Pending };
-                ready!(end.as_mut().poll(cx));
+                ready!(self.watch.poll_over(cx));
                 None
             }
         };

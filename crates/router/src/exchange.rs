@@ -87,7 +87,7 @@ pub(crate) async fn post(state: &State, admitted: Admitted, body: Bytes) -> Resu
         Ok(Answer::Pass(response)) => {
             let standing = read.is(method::LISTEN).then(|| state.until_expiry(&admitted.who));
             let session = if initialize { seal_session(state, &admitted, &response, id)? } else { None };
-            let mut ours = tunnel::pass(response, Passage { id, standing });
+            let mut ours = tunnel::pass(state, response, Passage { id, standing, admitted: &admitted });
             if let Some(session) = session {
                 ours.headers_mut().insert(header::SESSION_ID, session);
             }
@@ -106,7 +106,9 @@ pub(crate) async fn legacy(state: &State, admitted: Admitted, verb: Verb) -> Res
     open_session(state, &admitted, &mut call)?;
     let standing: Option<Duration> = Some(state.until_expiry(&admitted.who));
     match state.upstreams.exchange(call).await {
-        Ok(Answer::Pass(response)) => Ok(tunnel::pass(response, Passage { id: None, standing })),
+        Ok(Answer::Pass(response)) => {
+            Ok(tunnel::pass(state, response, Passage { id: None, standing, admitted: &admitted }))
+        }
         Ok(Answer::Events(_)) => Err(Box::new(bad_gateway(None, "the server answered what was not asked"))),
         Err(error) => Err(failed(&admitted, None, &error)),
     }

@@ -22,6 +22,7 @@ mod receive;
 mod refuse;
 mod session;
 mod tunnel;
+mod watch;
 
 pub use crate::{
     body::{Body, BodyError},

@@ -10,8 +10,10 @@ use upstream::PassBody;
 
 use crate::{
     Body,
+    gateway::{Admitted, State},
     headers::media_type,
     refuse::{bad_gateway, rpc},
+    watch::Watch,
 };
 
 /// What an answer is, by the media types of the protocol.
@@ -50,16 +52,20 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 }
 
 /// What an answer needs to pass.
+#[derive(Clone, Copy)]
 pub(crate) struct Passage<'a> {
     /// The request's id, as written.
     pub(crate) id: Option<&'a str>,
     /// For a stream that stands open by itself: how long it may.
     pub(crate) standing: Option<Duration>,
+    /// Who gets it.
+    pub(crate) admitted: &'a Admitted,
 }
 
 /// Turns an upstream's answer into ours. Nothing of the upstream's headers is in it but `Retry-After`; its
 /// session id is the caller's business.
-pub(crate) fn pass(response: Response<PassBody>, Passage { id, standing }: Passage<'_>) -> Response<Body> {
+pub(crate) fn pass(state: &State, response: Response<PassBody>, passage: Passage<'_>) -> Response<Body> {
+    let Passage { id, standing, admitted } = passage;
     let (status, form) = (response.status(), Form::of(&response));
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED) {
         // Its challenge would send the client to an authorization server that is not ours.
@@ -72,8 +78,9 @@ pub(crate) fn pass(response: Response<PassBody>, Passage { id, standing }: Passa
     let mut ours = match form {
         Form::Json => typed(Body::pass(response.into_body()), "application/json"),
         Form::Events => {
-            let id = id.map(Into::into);
-            let mut ours = typed(Body::pass_events(response.into_body(), id, standing), "text/event-stream");
+            let watch = Watch::new(&state.guard, &admitted.who, &admitted.path, state.limits.recheck, standing);
+            let events = Body::pass_events(response.into_body(), id.map(Into::into), watch);
+            let mut ours = typed(events, "text/event-stream");
             no_buffering(ours.headers_mut());
             ours
         }

@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{remote::pieces, *};
+use crate::Limits;
 
 const DEMO: &str = "/t/acme/demo/mcp";
 const REMOTE: &str = "/t/acme/remote/mcp";
@@ -136,6 +137,37 @@ async fn a_legacy_client_that_leaves_has_not() {
     assert!(timeout(Duration::from_millis(200), pieces.closed()).await.is_err(), "it goes on");
     for _ in 0..20 {
         timeout(SOON, pieces.send(Ok("data: 1\n\n".into()))).await.expect("somebody reads").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn streams_end_with_the_access_that_they_rest_on() {
+    for method in [Method::GET, Method::POST] {
+        let (pieces, response) = pieces(EVENTS);
+        let response = Mutex::new(Some(response));
+        let remote = Remote::start(move |_| response.lock().unwrap().take().expect("asked once")).await;
+        let limits = Limits { recheck: Duration::from_millis(50), ..Limits::default() };
+        let world = World::with_limits(&remote.url, limits).await;
+        let response = if method == Method::GET {
+            let token = format!("Bearer {}", world.token(REMOTE, Token::ALICE));
+            world.send(method, REMOTE, &[("authorization", token), ("accept", EVENTS.to_owned())], "").await
+        } else {
+            let (headers, body) = modern("tools/call", json!({ "name": "x" }));
+            world.post(REMOTE, Token::ALICE, &headers, &body).await
+        };
+        assert_eq!(response.status(), 200);
+        // The upstream talks all the time.
+        let talks = tokio::spawn(async move {
+            while pieces.send(Ok("data: 1\n\n".into())).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        let reads = tokio::spawn(Got::of(response));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(!reads.is_finished(), "whoever may have it has it");
+        world.block("alice").await;
+        timeout(SOON, reads).await.expect("it ends with the account").unwrap();
+        timeout(SOON, talks).await.expect("and so does the upstream's side").unwrap();
     }
 }
 

@@ -298,6 +298,14 @@ impl World {
         Got::of(self.post(path, token, headers, body).await).await
     }
 
+    /// Blocks a person.
+    pub(super) async fn block(&self, name: &str) {
+        let user = self.repos.users.user(self.users[name]).await.unwrap().unwrap();
+        let event = AuditEvent::new(&*self.clock, &OsEntropy, Actor::Apply, "test", "test");
+        self.repos.users.update(&User { state: UserState::Blocked, ..user }, &event).await.unwrap();
+        self.feed.sync().await.unwrap();
+    }
+
     pub(super) fn later(&self, by: Duration) {
         self.clock.advance(by);
     }
