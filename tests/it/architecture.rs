@@ -31,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("tests", &["server", "auth", "http-kit", "model", "protocol", "registry", "router", "storage", "upstream", "web"]),
+    ("bench-upstream", &[]),
     ("xtask", &[]),
 ];
 

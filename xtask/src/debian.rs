@@ -28,6 +28,10 @@ pub(crate) const POSTGRES: Program =
 /// The cache server.
 pub(crate) const REDIS: Program =
     Program { package: "redis-server", found: |machine| machine.program("redis-server").is_some() };
+/// The proxy that benchmarks compare with.
+pub(crate) const NGINX: Program = Program { package: "nginx-light", found: |machine| nginx_program(machine).is_some() };
+/// The load of benchmarks.
+pub(crate) const WRK: Program = Program { package: "wrk", found: |machine| machine.program("wrk").is_some() };
 /// Python with what makes virtual environments.
 pub(crate) const PYTHON: Program = Program {
     package: "python3-venv",
@@ -61,6 +65,11 @@ pub(crate) fn postgres_programs(machine: &Machine) -> Option<PathBuf> {
     versions.sort();
     let on_path = machine.program("initdb").and_then(|program| program.parent().map(PathBuf::from));
     versions.into_iter().rev().chain(on_path).find(|dir| dir.join("initdb").is_file() && dir.join("postgres").is_file())
+}
+
+/// Where nginx is. Debian keeps it off the path of ordinary users.
+pub(crate) fn nginx_program(machine: &Machine) -> Option<PathBuf> {
+    machine.program("nginx").or_else(|| Some(PathBuf::from("/usr/sbin/nginx")).filter(|program| program.is_file()))
 }
 
 fn apt(machine: &Machine) -> Result<Command> {

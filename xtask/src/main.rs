@@ -57,11 +57,10 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         filter: Vec<String>,
     },
-    /// Start-up time and idle memory of a fresh installation.
+    /// Benchmarks, on loopback, on a quiet machine; `docs/benchmarks.md` says what the figures mean.
     Bench {
-        /// Measure this binary instead of building one.
-        #[arg(long)]
-        binary: Option<std::path::PathBuf>,
+        #[command(subcommand)]
+        bench: bench::Bench,
     },
 }
 
@@ -84,8 +83,8 @@ fn run(task: Task) -> Result<bool> {
         Task::Lint => Ok(lint::run(&machine)?.close()),
         Task::Services { command } => services::run(&machine, &command),
         Task::Sqlx { check } => sqlx::run(&machine, check),
+        Task::Bench { bench } => bench::run(&machine, bench),
         Task::E2e { filter } => Ok(e2e::run(&machine, &filter)?.close()),
-        Task::Bench { binary } => bench::run(&machine, binary).map(|()| true),
     }
 }
 

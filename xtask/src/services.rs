@@ -133,6 +133,6 @@ fn pong(port: u16) -> std::io::Result<bool> {
 }
 
 /// A port that nothing listened on a moment ago.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
