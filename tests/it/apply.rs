@@ -34,6 +34,20 @@ async fn a_change_is_planned_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_plan_says_who_is_no_operator_any_more() {
+    let app = TestApp::new().await;
+    let changed = World::TWO_TENANTS.0.replace("operator = true\n", "").replacen(
+        "password_file = \"owen.password\"",
+        "password_file = \"owen.password\"\noperator = true",
+        1,
+    );
+    insta::assert_snapshot!(app.apply(&changed, false).await, @r"
+    ~ user otto: otto (not an operator)
+    ~ user owen: owen (operator)
+    ");
+}
+
+#[tokio::test]
 async fn a_changed_password_is_seen_by_its_hash() {
     let app = TestApp::new().await;
     let text = "[[user]]\nname = \"mel\"\nemail = \"mel@example.com\"\npassword_file = \"new.password\"\n\
@@ -64,6 +78,15 @@ async fn prune_deletes_what_was_taken_back_and_keeps_the_last_operator() {
     ! user otto stays: the last operator
     ");
     app.call(DEMO, None, "tools/list", json!({})).await.expect(401);
+}
+
+#[tokio::test]
+async fn a_first_file_without_an_operator_is_told_so() {
+    let app = TestApp::of(World::EMPTY, "").await;
+    let note = "! nobody runs the installation: give one user operator = true\n";
+    assert_eq!(app.apply("[[user]]\nname = \"alice\"\n", false).await, format!("+ user alice\n{note}"));
+    let operator = "[[user]]\nname = \"alice\"\noperator = true\n";
+    assert_eq!(app.apply(operator, false).await, "~ user alice: alice (operator)\n");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use model::{Role, Secret, Slug, TenantId, TenantSlug, UpstreamSource, UserId};
-use storage::repo::{Connection, Identity, LocalAccount, Member, Server, ServerRevision, Tenant, User};
+use storage::repo::{Connection, Identity, LocalAccount, Member, Server, ServerRevision, ServerState, Tenant, User};
 
 /// What has to be done so that things are as a file declares them, in order.
 #[derive(Debug, Default)]
@@ -140,7 +140,10 @@ impl fmt::Display for Step {
             Self::CreateTenant(tenant) => write!(f, "+ tenant {}", tenant.slug),
             Self::UpdateTenant(tenant) => write!(f, "~ tenant {}: name {}", tenant.slug, tenant.name),
             Self::CreateUser { user, .. } => write!(f, "+ user {}{}", handle(user), operator(user)),
-            Self::UpdateUser(user) => write!(f, "~ user {}: {}{}", handle(user), user.name, operator(user)),
+            Self::UpdateUser(user) => {
+                let operator = if user.operator { "operator" } else { "not an operator" };
+                write!(f, "~ user {}: {} ({operator})", handle(user), user.name)
+            }
             Self::SetPassword { handle, .. } => write!(f, "~ user {handle}: password"),
             Self::SetAddress { handle, account } => write!(f, "~ user {handle}: address {}", account.email),
             Self::AddIdentity { handle, identity } => write!(f, "~ user {handle}: identity {}", identity.subject),
@@ -157,7 +160,8 @@ impl fmt::Display for Step {
                 write!(f, "~ server {tenant}/{}: {}", server.slug, source(&revision.source))
             }
             Self::UpdateServer { tenant, server } => {
-                write!(f, "~ server {tenant}/{}: {}, live", server.slug, server.name)
+                let state = if server.state == ServerState::Live { ", live" } else { "" };
+                write!(f, "~ server {tenant}/{}: {}{state}", server.slug, server.name)
             }
             Self::RemoveMember { tenant, handle, .. } => write!(f, "- tenant {tenant}: {handle}"),
             Self::DeleteServer { tenant, server } => write!(f, "- server {tenant}/{}", server.slug),

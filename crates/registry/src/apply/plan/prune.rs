@@ -14,15 +14,19 @@ use crate::{
 const PAGE: u32 = 1000;
 
 impl Planner<'_> {
-    /// The operators that the file does not name. Notes a fault when the file would leave nobody who runs
-    /// the installation.
+    /// The operators that the file does not name. It is a fault when the file would leave nobody who runs
+    /// the installation, and worth a note when nobody did before: set-up closes with the first person.
     pub(super) async fn operators(&mut self, file: &File) -> Result<Vec<User>> {
         let present: Vec<_> = self.everybody().await?.into_iter().filter(|user| user.operator).collect();
         let declared: HashSet<_> = file.users.iter().map(|user| &user.handle).collect();
         let is_declared = |user: &User| user.handle.as_ref().is_some_and(|handle| declared.contains(handle));
         let others: Vec<_> = present.iter().filter(|user| !is_declared(user)).cloned().collect();
-        if !present.is_empty() && others.is_empty() && !file.users.iter().any(|user| user.operator) {
-            self.faults.push("nobody would run the installation: give one user operator = true".to_owned());
+        if others.is_empty() && !file.users.iter().any(|user| user.operator) {
+            if !present.is_empty() {
+                self.faults.push("nobody would run the installation: give one user operator = true".to_owned());
+            } else if !file.users.is_empty() {
+                self.plan.notes.push("nobody runs the installation: give one user operator = true".to_owned());
+            }
         }
         Ok(others)
     }
