@@ -151,6 +151,7 @@ async fn a_stranger_and_an_absent_server_look_the_same() {
         browser.sign_in(who).await;
         let page = browser.get(&authorize_path(&client, &[("resource", resource)])).await;
         assert_eq!(page.status, 404);
+        assert!(!page.text.contains("Go on only if"), "there is nothing to go on with: {}", page.text);
         let seen = browser.decide(&page, "allow").await;
         assert_eq!((seen.status, seen.location()), (404, None), "allowing changes nothing");
         if who == "bob" {
