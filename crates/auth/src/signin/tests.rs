@@ -204,6 +204,7 @@ async fn a_setup_link_works_once() {
     faults.assert(422);
     assert!(faults.body.contains("value=\"Al&#60;b&#62;ice\""), "what was typed is kept, escaped: {}", faults.body);
     assert!(!faults.body.contains("short"), "but not the password");
+    assert!(faults.body.contains("only the password has to be entered again"), "and the page says so: {}", faults.body);
     let (faults, _) = form("Alice", ALICE, "short", "")(browser.clone()).await;
     assert!(faults.assert(422).body.contains("at least 10 characters"), "{}", faults.body);
 
