@@ -27,7 +27,7 @@ use tower_sessions::{Expiry, Session, SessionManagerLayer, cookie::SameSite};
 pub use self::browser::Browser;
 pub(crate) use self::browser::BrowserSession;
 use self::store::Store;
-use crate::{Auth, refusal::refusal};
+use crate::{Auth, client::hash, refusal::refusal};
 
 /// The session's cookie, before its prefix.
 const COOKIE: &str = "portico";
@@ -80,6 +80,8 @@ struct Record {
     user: UserId,
     method: SignInMethod,
     at: Timestamp,
+    /// For a session that a password made: which, so that the session ends when another one is set.
+    password: Option<[u8; 16]>,
 }
 
 /// Who is signed in in a browser, how and since when.
@@ -136,7 +138,8 @@ impl fmt::Debug for Binding {
 
 /// Signs a person in: the browser gets a session with a new id, whatever it had before.
 async fn sign_in(auth: &Auth, session: &Session, user: User, method: SignInMethod) -> Result<SignedIn, Problem> {
-    let record = Record { id: auth.id(), user: user.id, method, at: auth.clock.now() };
+    let password = password(auth, user.id, method).await?;
+    let record = Record { id: auth.id(), user: user.id, method, at: auth.clock.now(), password };
     let signed_in = admit(auth, record, user).await?;
     let signed_in = signed_in.ok_or_else(|| Problem::forbidden("This account cannot sign in."))?;
     // Deletes what the browser had; saving then makes a new id.
@@ -155,7 +158,7 @@ async fn sign_out(session: &Session) -> Result<(), Problem> {
 }
 
 /// Who is signed in; `None` too for people who are gone or blocked and for sessions made through a
-/// connection that is gone. Their sessions end here.
+/// connection that is gone or with a password that was replaced. Their sessions end here.
 async fn signed_in(auth: &Auth, session: &Session) -> Result<Option<SignedIn>, Problem> {
     let Some(record) = session.get::<Record>(SIGNED_IN).await.map_err(problem)? else { return Ok(None) };
     let signed_in = match auth.registry.user(record.user).await.map_err(refusal)? {
@@ -181,8 +184,20 @@ async fn admit(auth: &Auth, record: Record, user: User) -> Result<Option<SignedI
             None => return Ok(None),
         },
     };
-    let Record { id: session, method, at, user: _ } = record;
+    let Record { id: session, method, at, user: _, password: entered } = record;
+    if password(auth, user.id, method).await? != entered {
+        return Ok(None);
+    }
     Ok((user.state == UserState::Active).then_some(SignedIn { user, method, at, session, only }))
+}
+
+/// Which password a person has now: a piece of the hash of its hash, whose salt is new with every change.
+async fn password(auth: &Auth, user: UserId, method: SignInMethod) -> Result<Option<[u8; 16]>, Problem> {
+    if method != SignInMethod::Local {
+        return Ok(None);
+    }
+    let account = auth.repos.users.local_account_of(user).await?;
+    Ok(account.and_then(|account| hash(account.password.expose()).first_chunk().copied()))
 }
 
 /// A browser that has not signed in: by its cookie, or a new one. The cookie is set anew each time, so that

@@ -156,6 +156,24 @@ async fn blocked_people_are_signed_out() {
 }
 
 #[tokio::test]
+async fn a_new_password_ends_the_sessions_of_the_old_one() {
+    let bench = Bench::new().await;
+    let alice = bench.alice().await;
+    let mut browser = bench.browser();
+    browser.sign_in(ALICE, PASSWORD, "/").await.assert(303);
+    let account = bench.repos.users.local_account(ALICE).await.unwrap().unwrap();
+    // The same password, hashed again: whoever sets one means it.
+    let password = model::Secret::new(format!("{}x", account.password.expose()));
+    let changed = storage::repo::LocalAccount { password, ..account.clone() };
+    bench.repos.users.set_local_account(&changed, &bench.event()).await.unwrap();
+    assert_eq!(browser.clone().person().await, None);
+    bench.repos.users.set_local_account(&account, &bench.event()).await.unwrap();
+    assert_eq!(browser.person().await, None, "for good");
+    browser.sign_in(ALICE, PASSWORD, "/").await.assert(303);
+    assert_eq!(browser.person().await.as_deref(), Some(alice.name.as_str()));
+}
+
+#[tokio::test]
 async fn signing_out_needs_the_sessions_token() {
     let bench = Bench::new().await;
     bench.alice().await;
