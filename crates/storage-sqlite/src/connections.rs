@@ -196,6 +196,7 @@ impl Connections for Sqlite {
                 .map_err(failed)?;
         let Some(row) = deleted else { return Ok(false) };
         let tenant = row.tenant.map(|tenant| crate::row::id("connection.tenant", &tenant)).transpose()?;
+        write.revoke_of_connection(id, audit.at).await?;
         write.change_connection(id, tenant).await?;
         write.audit(audit).await?;
         write.commit().await?;

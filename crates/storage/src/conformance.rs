@@ -62,7 +62,7 @@ pub async fn repositories(make: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Bus>) -> Re
     servers::a_draft_gives_its_slug_back(&world, fresh().await).await;
     servers::do_not_cross_tenants(&world, fresh().await).await;
     connections::come_back_as_they_were(&world, fresh().await).await;
-    connections::go_with_their_identities(&world, fresh().await).await;
+    connections::go_with_what_rests_on_them(&world, fresh().await).await;
     clients::expire(&world, fresh().await).await;
     clients::hold_their_name(&world, fresh().await).await;
     grants::one_redemption_wins(&world, fresh().await).await;

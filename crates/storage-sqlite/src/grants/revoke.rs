@@ -1,8 +1,8 @@
 //! The ends of grants. Whoever ends them, each end stands in the change feed, pending grants included,
 //! so that their codes are worth nothing any more.
 
-use model::{GrantId, ServerId, TenantId, Timestamp, UserId};
-use storage::{ChangeKind, Result};
+use model::{ConnectionId, GrantId, ServerId, TenantId, Timestamp, UserId};
+use storage::{ChangeKind, Result, repo::SignInMethod};
 
 use crate::{database::Write, failed, row::id};
 
@@ -94,6 +94,22 @@ impl Write {
                RETURNING id AS "id!: Vec<u8>", tenant AS "tenant!: Vec<u8>""#,
             now,
             tenant,
+        )
+        .fetch_all(self.on())
+        .await
+        .map_err(failed)?;
+        self.note_ends(&ended).await
+    }
+
+    pub(crate) async fn revoke_of_connection(&mut self, connection: ConnectionId, now: Timestamp) -> Result<bool> {
+        let (method, now) = (SignInMethod::Connection(connection).to_string(), now.millis());
+        let ended = sqlx::query_as!(
+            Ended,
+            r#"UPDATE "grant" SET state = 'revoked', revoked_at = ?
+               WHERE method = ? AND state <> 'revoked'
+               RETURNING id AS "id!: Vec<u8>", tenant AS "tenant!: Vec<u8>""#,
+            now,
+            method,
         )
         .fetch_all(self.on())
         .await

@@ -5,7 +5,7 @@ use model::Secret;
 use super::world::World;
 use crate::{
     StorageError,
-    repo::{Connection, ConnectionKind, ConnectionOwner, Endpoints, Identity, Repos},
+    repo::{Connection, ConnectionKind, ConnectionOwner, Endpoints, Grant, GrantState, Identity, Repos, SignInMethod},
 };
 
 fn assert_same(found: &Connection, wanted: &Connection) {
@@ -51,8 +51,8 @@ pub(super) async fn come_back_as_they_were(world: &World, repos: Repos) {
     assert!(matches!(moved, Err(StorageError::Missing(_))), "{moved:?}");
 }
 
-pub(super) async fn go_with_their_identities(world: &World, repos: Repos) {
-    let (alice, _) = world.acme(&repos).await;
+pub(super) async fn go_with_what_rests_on_them(world: &World, repos: Repos) {
+    let (alice, server) = world.acme(&repos).await;
     let github = world.connection(ConnectionOwner::Platform, "github", "github");
     repos.connections.create(&github, &world.audit("a")).await.unwrap();
     let identity = Identity {
@@ -66,7 +66,14 @@ pub(super) async fn go_with_their_identities(world: &World, repos: Repos) {
     let again = repos.users.add_identity(&identity, &world.audit("a")).await;
     assert!(matches!(again, Err(StorageError::Taken(_))), "{again:?}");
 
+    let (other, _) = world.active(&repos, &alice, &server).await;
+    let through = Grant { method: SignInMethod::Connection(github.id), ..world.grant(alice.id, &server) };
+    repos.grants.authorize(&through, &world.code(&through), &world.audit("a")).await.unwrap();
+
     assert!(repos.connections.delete(github.id, &world.audit("a")).await.unwrap());
+    let ended = repos.grants.grant(through.id).await.unwrap().unwrap().state;
+    assert!(matches!(ended, GrantState::Revoked { .. }), "{ended:?}");
+    assert_eq!(repos.grants.grant(other.id).await.unwrap().unwrap().state, GrantState::Active);
     assert!(!repos.connections.delete(github.id, &world.audit("a")).await.unwrap());
     assert!(repos.users.identities(alice.id).await.unwrap().is_empty());
     assert!(repos.users.user(alice.id).await.unwrap().is_some());

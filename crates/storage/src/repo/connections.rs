@@ -90,6 +90,6 @@ pub trait Connections: Send + Sync + fmt::Debug {
     /// Changes all but id, owner, slug and callback.
     async fn update(&self, connection: &Connection, audit: &AuditEvent) -> Result<()>;
 
-    /// Removes a connection and its identities; people stay.
+    /// Removes a connection and its identities, and ends the grants that were made through it; people stay.
     async fn delete(&self, id: ConnectionId, audit: &AuditEvent) -> Result<bool>;
 }
