@@ -16,7 +16,7 @@ use crate::{
     DataDir,
     cli::{apply_file, print},
     config::Config,
-    listen::Listeners,
+    listen::{Listeners, raise_file_limit},
     wiring::{self, Built, Parts, Store},
 };
 
@@ -53,6 +53,7 @@ async fn serve(config: Config, file: Option<File>, loopback: bool) -> anyhow::Re
     if let Some(file) = file {
         apply_file(&store.registry(), &file, false, false).await?;
     }
+    raise_file_limit();
     let built = wiring::build(parts).await?;
     let listeners = Listeners::bind(config.listen, config.workers)?;
     let stop = CancellationToken::new();

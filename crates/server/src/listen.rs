@@ -15,6 +15,7 @@ use anyhow::Context as _;
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -67,6 +68,17 @@ fn listener(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListen
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Lets this process have as many files open as it may: a connection is one, and shells and service
+/// managers start processes with 1024 (`systemd.exec(5)`, "LimitNOFILE"), which a single idle client has
+/// open in a moment. Nothing here uses `select(2)`, which is why that is the default.
+pub(crate) fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    if let Err(error) = raised {
+        tracing::warn!(error = &error as &dyn std::error::Error, "few connections at a time: the limit stays");
+    }
 }
 
 fn cannot_listen(address: SocketAddr) -> String {
@@ -145,5 +157,18 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: App, stop: Cancell
     if let Err(error) = ended {
         // Clients that go away are no news.
         tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke off");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_files_as_allowed() {
+        let before = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(64), ..before }).unwrap();
+        raise_file_limit();
+        assert_eq!(getrlimit(Resource::Nofile).current, before.maximum);
     }
 }
