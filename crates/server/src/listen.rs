@@ -71,7 +71,7 @@ fn listener(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListen
 }
 
 /// Lets this process have as many files open as it may: a connection is one, and shells and service
-/// managers start processes with 1024 (`systemd.exec(5)`, "LimitNOFILE"), which a single idle client has
+/// managers start processes with 1024 (`LimitNOFILE` of `systemd.exec(5)`), which a single idle client has
 /// open in a moment. Nothing here uses `select(2)`, which is why that is the default.
 pub(crate) fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
