@@ -112,7 +112,8 @@ async fn who_loses_membership_is_refused_at_once() {
 async fn hosts_that_are_not_configured_are_misdirected() {
     let app = TestApp::new().await;
     for path in ["/", "/login", DEMO, "/.well-known/oauth-authorization-server"] {
-        app.send(Method::GET, path, &[("host", "evil.test")], "").await.expect(421);
+        let answer = app.send(Method::GET, path, &[("host", "evil.test")], "").await.expect(421);
+        assert!(answer.body.contains("Portico is at https://portico.test"), "{}", answer.body);
     }
     app.send(Method::GET, "/healthz", &[("host", "10.0.0.7:8080")], "").await.expect(200);
     app.send(Method::GET, "/login", &[("host", "PORTICO.test:443")], "").await.expect(200);

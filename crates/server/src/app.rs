@@ -40,6 +40,8 @@ struct Inner {
     gateway: Gateway,
     pages: Router,
     hosts: Vec<Host>,
+    /// Where people find the pages.
+    address: String,
     trusted_proxies: Vec<IpNet>,
 }
 
@@ -79,7 +81,7 @@ impl App {
             hosts[at].pages |= !is_mcp;
             hosts[at].mcp |= is_mcp;
         }
-        Self(Arc::new(Inner { gateway, pages, hosts, trusted_proxies }))
+        Self(Arc::new(Inner { gateway, pages, hosts, address: origins.app.clone(), trusted_proxies }))
     }
 
     /// Answers a request that came from `peer`. Never fails and never panics.
@@ -101,7 +103,7 @@ impl App {
         if pages || metadata || for_balancers {
             return Box::pin(page(Arc::clone(&self.0), request, peer));
         }
-        let refused = if mcp { Problem::not_found() } else { misdirected() };
+        let refused = if mcp { Problem::not_found() } else { misdirected(&self.0.address) };
         Box::pin(async { Ok(refused.into_response().map(Body::Page)) })
     }
 
@@ -129,9 +131,10 @@ impl fmt::Debug for App {
     }
 }
 
-/// RFC 9110 §15.5.20.
-fn misdirected() -> Problem {
-    Problem::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", "This host is not one that is served here.")
+/// RFC 9110 §15.5.20. Says where to go instead, for whoever typed `localhost` for `127.0.0.1`.
+fn misdirected(address: &str) -> Problem {
+    let message = format!("This host is not one that is served here. Portico is at {address}");
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", message)
 }
 
 async fn exchange<B>(gateway: Gateway, path: ResourcePath, request: Request<B>) -> Result<Response<Body>, Infallible>

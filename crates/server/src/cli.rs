@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
 use registry::{
     Registry,
@@ -16,6 +16,7 @@ use registry::{
 use tokio::runtime;
 
 use crate::{
+    DataDir,
     config::{Config, Overrides},
     lifecycle::{self, Start},
     telemetry,
@@ -122,6 +123,10 @@ fn serve(args: &Serve) -> anyhow::Result<()> {
 fn apply(args: &Apply) -> anyhow::Result<()> {
     let overrides = Overrides { data: args.data.clone(), ..Overrides::default() };
     let config = Config::load(args.config.as_deref(), &overrides)?;
+    if args.dry_run && !DataDir::exists(&config.data) {
+        // Opening it would make it, and a dry run makes nothing.
+        bail!("there is no installation in {} yet: a dry run has nothing to compare with", config.data.display());
+    }
     telemetry::start(&config.log);
     let file = File::read(&args.file)?;
     runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -154,9 +159,21 @@ pub(crate) fn print(text: impl Display) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use clap::CommandFactory as _;
 
     use super::*;
+
+    #[test]
+    fn a_dry_run_makes_no_installation() {
+        let place = tempfile::tempdir().unwrap();
+        let (file, data) = (place.path().join("state.toml"), place.path().join("data"));
+        fs::write(&file, "").unwrap();
+        let args = Apply { file, data: Some(data.clone()), config: None, dry_run: true, prune: false };
+        assert!(apply(&args).unwrap_err().to_string().contains("no installation"));
+        assert!(!data.exists());
+    }
 
     #[test]
     fn the_command_line_makes_sense() {

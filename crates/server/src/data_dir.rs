@@ -52,6 +52,11 @@ impl DataDir {
         Ok(dir)
     }
 
+    /// Whether there is an installation at `path`. Makes nothing.
+    pub fn exists(path: &Path) -> bool {
+        Self(path.to_owned()).database().exists()
+    }
+
     /// The database.
     pub fn database(&self) -> PathBuf {
         self.0.join("portico.db")
