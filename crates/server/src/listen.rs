@@ -29,6 +29,10 @@ use crate::{App, app::Body};
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many bytes a request's head may have.
 const HEAD_SIZE: usize = 64 * 1024;
+/// How long a client may leave what was sent to it unread, or unacknowledged. Without it, who asks and never
+/// reads holds a connection and megabytes of the kernel's buffers for ever.
+#[cfg(target_os = "linux")]
+const UNREAD: Duration = Duration::from_mins(2);
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
@@ -135,11 +139,18 @@ async fn refused(error: &io::Error) {
     }
 }
 
+/// Sets what a connection needs. Only a little slower without the one, and too patient without the other.
+fn tune(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    // Counts for a window that stays closed, too (tcp(7), `TCP_USER_TIMEOUT`; RFC 9293 §3.8.6.1).
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(UNREAD));
+}
+
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 async fn connection(stream: TcpStream, peer: SocketAddr, app: App, stop: CancellationToken) {
-    // Only a little slower without it.
-    let _ = stream.set_nodelay(true);
+    tune(&stream);
     let service = service_fn(move |request: Request<Incoming>| -> Answer { app.answer(request, peer.ip()) });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -170,5 +181,15 @@ mod tests {
         setrlimit(Resource::Nofile, Rlimit { current: Some(64), ..before }).unwrap();
         raise_file_limit();
         assert_eq!(getrlimit(Resource::Nofile).current, before.maximum);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn who_never_reads_is_cut_off() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        tune(&accepted);
+        assert_eq!(socket2::SockRef::from(&accepted).tcp_user_timeout().unwrap(), Some(UNREAD));
     }
 }
