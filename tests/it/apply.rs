@@ -160,3 +160,25 @@ fn faults_are_reported_together_with_their_places() {
     line 13: connection[0].issuer: is missing
     ");
 }
+
+#[tokio::test]
+async fn a_connection_stays_with_its_provider() {
+    let app = TestApp::of(World::EMPTY, "").await;
+    let declared = |client: &str, api: &str| {
+        let text = format!(
+            "[[connection]]\nid = \"hub\"\nkind = \"github\"\nclient_id = \"{client}\"\n\
+             client_secret_file = \"hub.secret\"\n{api}"
+        );
+        let folder = tempfile::tempdir().expect("a directory");
+        std::fs::write(folder.path().join("hub.secret"), "secret").expect("a secret");
+        File::parse(&text, folder.path()).expect("it parses")
+    };
+    let plan = async |file: &File| Plan::new(&app.built.registry, file, false).await;
+    plan(&declared("one", "")).await.expect("a plan").execute(&app.built.registry).await.expect("it applies");
+    plan(&declared("two", "")).await.expect("another client at the same provider is fine");
+    let elsewhere = declared("one", "api_url = \"https://git.example.com/api/v3\"\n");
+    let Err(PlanError::Contradictions(faults)) = plan(&elsewhere).await else {
+        panic!("subjects of one provider would be people of another");
+    };
+    assert!(faults[0].contains("cannot lead to another provider"), "{faults:?}");
+}

@@ -117,6 +117,13 @@ impl Planner<'_> {
         self.connections.insert(wanted.callback.clone(), wanted.id);
         match present {
             None => self.plan.steps.push(Step::CreateConnection(wanted)),
+            // Who somebody is, is a subject at this connection: at another provider the same subject is
+            // somebody else, who would walk into the account.
+            Some(present) if !same_provider(&present, &wanted) => self.faults.push(format!(
+                "connection {}: it cannot lead to another provider, since people are known by it; declare one with \
+                 another id, or take this one away first (--prune)",
+                present.callback
+            )),
             Some(present) if !same_connection(&present, &wanted) => {
                 self.plan.steps.push(Step::UpdateConnection(wanted));
             }
@@ -314,6 +321,11 @@ impl Planner<'_> {
             created_at: self.registry.clock.now(),
         }
     }
+}
+
+/// Whether the same place says who people are.
+fn same_provider(a: &Connection, b: &Connection) -> bool {
+    a.kind == b.kind && a.endpoints.issuer == b.endpoints.issuer && a.endpoints.api == b.endpoints.api
 }
 
 fn same_connection(a: &Connection, b: &Connection) -> bool {
