@@ -155,14 +155,17 @@ upstream = {{ kind = "builtin", name = "demo" }}
     }
 }
 
-/// `portico up` with one worker.
+/// `portico up` with one worker; the first time, it applies the declaration.
 pub(crate) fn portico(program: &Path, at: &Home, cores: Cores) -> Result<Place> {
+    let data = at.dir.path().join("data");
     let mut command = Command::new("env");
     command.args(["PORTICO_WORKERS=1", "PORTICO_LOG__FILTER=warn"]);
     let pinned = pinned(cores.gateway, program);
     command.arg(pinned.get_program()).args(pinned.get_args()).arg("up");
-    command.arg("--data").arg(at.dir.path().join("data")).args(["--listen", &format!("127.0.0.1:{}", at.port)]);
-    command.arg("--apply").arg(at.declaration());
+    command.arg("--data").arg(&data).args(["--listen", &format!("127.0.0.1:{}", at.port)]);
+    if !data.exists() {
+        command.arg("--apply").arg(at.declaration());
+    }
     Place::start("portico", home()?, at.port, &command, &Request::get("/readyz"))
 }
 
