@@ -100,12 +100,14 @@ impl Connection {
 
     fn write(&mut self, request: &Request) -> Result<()> {
         let Request { method, path, headers, body } = request;
-        let mut text = format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\n", self.port);
+        // In one piece, so that it is one segment.
+        let mut text = Vec::new();
+        write!(text, "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\n", self.port)?;
         for (name, value) in headers {
-            text += &format!("{name}: {value}\r\n");
+            write!(text, "{name}: {value}\r\n")?;
         }
-        text += &format!("content-length: {}\r\n\r\n{body}", body.len());
-        Ok(self.stream.get_mut().write_all(text.as_bytes())?)
+        write!(text, "content-length: {}\r\n\r\n{body}", body.len())?;
+        Ok(self.stream.get_mut().write_all(&text)?)
     }
 
     fn head(&mut self) -> Result<Answer> {
