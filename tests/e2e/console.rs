@@ -15,6 +15,8 @@ async fn a_first_start_is_set_up_with_the_link_it_prints() -> Result<()> {
     let portico = Place::new()?.empty().await?;
     let browser = Browser::open().await?;
     let link = portico.setup_link()?;
+    browser.goto(portico.origin()).await?;
+    browser.shows(portico.origin(), "Nobody has an account here yet").await?;
     // Opening the link does not use it up: mail scanners and previews do that.
     browser.goto(&link).await?;
     browser.goto(&link).await?;

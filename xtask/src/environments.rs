@@ -73,7 +73,7 @@ fn npm(machine: &Machine, name: &str, folder: &Path) -> Result<PathBuf> {
         let node = node::directory(machine)?;
         must(
             Command::new(node.join("npm"))
-                .args(["ci", "--no-audit", "--no-fund", "--silent"])
+                .args(["ci", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=5"])
                 .env("PATH", machine.path_with(&node)?)
                 .current_dir(environment),
         )

@@ -20,7 +20,10 @@ use crate::{
 
 #[derive(Template)]
 #[template(path = "web/landing.html")]
-pub(crate) struct Landing;
+pub(crate) struct Landing {
+    /// Nobody has an account yet, so that there is nobody to sign in as.
+    pub(crate) fresh: bool,
+}
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "web/home.html")]
@@ -84,7 +87,10 @@ pub(crate) async fn get(
     RawQuery(query): RawQuery,
     browser: Option<Browser>,
 ) -> Result<Response, Problem> {
-    let Some(browser) = browser else { return page(&Landing) };
+    let Some(browser) = browser else {
+        let fresh = !web.registry.setup_closed().await.map_err(problem)?;
+        return page(&Landing { fresh });
+    };
     let tenants = web.registry.memberships(browser.user.id, browser.method).await.map_err(problem)?;
     page(&Home {
         shell: Shell::new(&browser, "tenants", query.as_deref()),

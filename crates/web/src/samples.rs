@@ -55,7 +55,7 @@ fn faulty(say: Words<'_>, value: &str, fault: &str) -> Input {
 
 impl Sample for Landing {
     fn samples(_: Words<'_>) -> Vec<(&'static str, Self)> {
-        vec![("landing", Self)]
+        vec![("landing", Self { fresh: false }), ("landing, before set-up", Self { fresh: true })]
     }
 }
 

@@ -14,7 +14,7 @@ const TENANT_PAGES: [&str; 4] = ["", "/new", "/echo", "/echo/review"];
 async fn nobody_is_sent_to_sign_in_whatever_the_address() {
     let bench = Bench::new().await;
     let mut nobody = bench.anonymous();
-    nobody.get("/").await.assert(200).shows("One front door for your MCP servers").hides("/t/");
+    nobody.get("/").await.assert(200).shows("One front door for your MCP servers").hides("/t/").hides("Nobody has");
     for tenant in ["acme", "absent", "not_a_slug"] {
         for page in TENANT_PAGES {
             let path = format!("/t/{tenant}{page}");
