@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
+use model::UpstreamSource;
 use registry::{
     Registry,
     apply::{File, Plan},
@@ -20,7 +21,7 @@ use crate::{
     config::{Config, Overrides},
     lifecycle::{self, Start},
     telemetry,
-    wiring::Store,
+    wiring::{Store, builtins},
 };
 
 /// Hosts MCP servers for many tenants behind one OAuth front door.
@@ -139,6 +140,7 @@ fn apply(args: &Apply) -> anyhow::Result<()> {
 
 /// Plans, prints, and does it unless it is a dry run.
 pub(crate) async fn apply_file(registry: &Registry, file: &File, dry_run: bool, prune: bool) -> anyhow::Result<()> {
+    check_builtins(file)?;
     let plan = Plan::new(registry, file, prune).await?;
     print(&plan)?;
     if dry_run {
@@ -151,6 +153,21 @@ pub(crate) async fn apply_file(registry: &Registry, file: &File, dry_run: bool, 
     Ok(())
 }
 
+/// Refuses servers that this build cannot answer for: they would be live and never work.
+fn check_builtins(file: &File) -> anyhow::Result<()> {
+    let known: Vec<&str> = builtins().iter().map(|builtin| builtin.name()).collect();
+    let servers = file.tenants.iter().flat_map(|tenant| tenant.servers.iter().map(move |server| (tenant, server)));
+    let unknown: Vec<String> = servers
+        .filter_map(|(tenant, server)| match &server.source {
+            UpstreamSource::Builtin { name } if !known.contains(&&**name) => {
+                Some(format!("server {} of {}: there is no built-in server \"{name}\"", server.slug, tenant.slug))
+            }
+            UpstreamSource::Builtin { .. } | UpstreamSource::Http { .. } => None,
+        })
+        .collect();
+    if unknown.is_empty() { Ok(()) } else { bail!("{}\nThere are: {}", unknown.join("\n"), known.join(", ")) }
+}
+
 /// Writes to standard output what the command was asked for.
 pub(crate) fn print(text: impl Display) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
@@ -159,7 +176,7 @@ pub(crate) fn print(text: impl Display) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, path::Path};
 
     use clap::CommandFactory as _;
 
@@ -173,6 +190,18 @@ mod tests {
         let args = Apply { file, data: Some(data.clone()), config: None, dry_run: true, prune: false };
         assert!(apply(&args).unwrap_err().to_string().contains("no installation"));
         assert!(!data.exists());
+    }
+
+    #[test]
+    fn built_in_servers_that_do_not_exist_are_refused() {
+        let state = |name| {
+            let upstream = format!("upstream = {{ kind = \"builtin\", name = \"{name}\" }}");
+            format!("[[tenant]]\nslug = \"acme\"\nname = \"Acme\"\n[[tenant.server]]\nslug = \"one\"\n{upstream}")
+        };
+        let check = |name| check_builtins(&File::parse(&state(name), Path::new("")).unwrap());
+        assert!(check("demo").is_ok());
+        let refused = check("nothing").unwrap_err().to_string();
+        assert!(refused.contains("server one of acme") && refused.ends_with("There are: demo"), "{refused}");
     }
 
     #[test]

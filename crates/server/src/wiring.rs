@@ -19,7 +19,7 @@ use storage::{
 use storage_sqlite::{OpenOptions, Sqlite, SqliteKeys};
 use upstream::{
     Upstream, Upstreams,
-    builtin::Demo,
+    builtin::{Builtin, Demo},
     http::{HttpLimits, HttpUpstream},
 };
 use web::Web;
@@ -154,7 +154,7 @@ pub async fn build(parts: Parts) -> anyhow::Result<Built> {
     let follower = follower.await.context("the store cannot be read")?;
     auth.bind_feed(Arc::clone(&follower));
     let http = HttpUpstream::new(outbound.connector().clone(), HttpLimits::default());
-    let upstreams: Arc<dyn Upstream> = Arc::new(Upstreams::new(Arc::new(http), vec![Box::new(Demo)]));
+    let upstreams: Arc<dyn Upstream> = Arc::new(Upstreams::new(Arc::new(http), builtins()));
     let gateway = Gateway::new(GatewayParts {
         directory,
         guard: auth.guard(),
@@ -182,6 +182,11 @@ pub async fn build(parts: Parts) -> anyhow::Result<Built> {
         .layer(middleware::from_fn_with_state(RequestIds::new(clock, entropy), request_id));
     let app = App::new(gateway, pages, &config.origins, config.trusted_proxies.clone());
     Ok(Built { app, follower, setup: Setup::new(&auth), registry })
+}
+
+/// The in-process servers of this build.
+pub(crate) fn builtins() -> Vec<Box<dyn Builtin>> {
+    vec![Box::new(Demo)]
 }
 
 fn auth_config(config: &Config) -> AuthConfig {

@@ -20,11 +20,6 @@ impl Upstreams {
         Self { http, builtins: builtins.into() }
     }
 
-    /// The names of the in-process servers of this build.
-    pub fn builtin_names(&self) -> impl Iterator<Item = &'static str> {
-        self.builtins.iter().map(|builtin| builtin.name())
-    }
-
     fn builtin(&self, name: &str) -> Option<&dyn Builtin> {
         self.builtins.iter().map(AsRef::as_ref).find(|builtin| builtin.name() == name)
     }
