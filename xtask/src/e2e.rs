@@ -15,7 +15,7 @@ use crate::{
 pub(crate) fn run(machine: &Machine, filter: &[String]) -> Result<Tally> {
     debian::install(machine, &[PYTHON, CHROMIUM, CHROMEDRIVER])?;
     let environments = environments::install_all(machine)?;
-    let node = node::directory(machine)?;
+    let node = node::program(machine)?;
     if !passes(&mut cargo(machine, &["build", "--locked", "--quiet", "--workspace", "--bin", "portico"]))? {
         return Ok(Tally::check(false));
     }
@@ -23,7 +23,7 @@ pub(crate) fn run(machine: &Machine, filter: &[String]) -> Result<Tally> {
     let arguments: Vec<&str> = ["--test", "e2e"].into_iter().chain(filter.iter().map(String::as_str)).collect();
     suite::nextest(machine, "e2e", &arguments, |command| {
         command.env("E2E_BINARY", machine.target.join("debug/portico"));
-        command.env("E2E_NODE", node.join("node"));
+        command.env("E2E_NODE", &node);
         command.env("E2E_WEBDRIVER", webdriver);
         // Errors say what was tried; where in the test they came from adds pages.
         command.env("RUST_LIB_BACKTRACE", "0");

@@ -24,6 +24,14 @@ pub(crate) fn directory(machine: &Machine) -> Result<PathBuf> {
     Ok(environments::python(machine, "node", &machine.root.join("tests/node"))?.join("bin"))
 }
 
+/// The program itself. The wheel's `bin/node` is a script that starts it, and killing a script leaves what it
+/// started: tests would leave servers behind.
+pub(crate) fn program(machine: &Machine) -> Result<PathBuf> {
+    let node = directory(machine)?.join("node");
+    let path = answer(Command::new(&node).args(["-p", "process.execPath"]));
+    Ok(PathBuf::from(path.with_context(|| format!("{} does not run", node.display()))?.trim()))
+}
+
 /// `v20.20.2` → (20, 20).
 fn parse(version: &str) -> Option<(u32, u32)> {
     let mut parts = version.trim().strip_prefix('v')?.split('.');
