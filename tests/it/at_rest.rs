@@ -39,6 +39,8 @@ async fn the_data_directory_holds_no_secret() {
         ("a password", "password of mel".to_owned()),
         ("a code", code),
         ("a transaction", txn),
+        // A key of the record that a session is stored as: readable only if values were not sealed.
+        ("a session's contents", "[\"signed_in\",".to_owned()),
     ];
     for tokens in [first, second] {
         let signature = tokens.access.rsplit('.').next().expect("a JWT").to_owned();
