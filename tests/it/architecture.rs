@@ -9,6 +9,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("protocol", &["model"]),
     ("storage", &["model"]),
     ("storage-sqlite", &["storage", "model"]),
+    ("storage-postgres", &["storage", "model"]),
+    ("storage-redis", &["storage", "model"]),
     ("http-kit", &["storage", "model"]),
     ("registry", &["storage", "model"]),
     ("auth", &["http-kit", "protocol", "registry", "storage", "model"]),
@@ -25,6 +27,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "registry",
             "router",
             "storage",
+            "storage-postgres",
+            "storage-redis",
             "storage-sqlite",
             "upstream",
             "web",
@@ -32,7 +36,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("tests", &["server", "auth", "http-kit", "model", "protocol", "registry", "router", "storage", "upstream", "web"]),
     ("bench-upstream", &[]),
-    ("xtask", &[]),
+    ("services", &[]),
+    ("xtask", &["services"]),
 ];
 
 #[test]

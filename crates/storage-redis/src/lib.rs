@@ -1,0 +1,1 @@
+//! Values, hints and the usage stream over Redis or Valkey.
