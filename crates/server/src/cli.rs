@@ -39,7 +39,7 @@ enum Command {
     /// Needs no configuration: keys are made on the first start and kept, the store is SQLite in the data
     /// directory. While nobody has an account it prints a link to make the first one.
     Up(Up),
-    /// Run from a configuration file
+    /// Run from a configuration file, the environment, or both
     ///
     /// `docs/configuration.md` lists every key; `PORTICO_…` variables stand over the file.
     Serve(Serve),
@@ -48,6 +48,17 @@ enum Command {
     /// Works beside a running portico, which takes the changes in within a second. Applying the same file
     /// twice does nothing the second time. Nothing is deleted without --prune.
     Apply(Apply),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Read what `serve` would read, and print every fault, or "ok"
+    ///
+    /// Connects to nothing. Files that the configuration names are read.
+    Check(Serve),
 }
 
 #[derive(Args, Debug)]
@@ -68,9 +79,9 @@ struct Up {
 
 #[derive(Args, Debug)]
 struct Serve {
-    /// The configuration file
+    /// The configuration file; the environment alone is enough
     #[arg(long, short, value_name = "FILE")]
-    config: PathBuf,
+    config: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -98,6 +109,7 @@ pub fn run() -> ExitCode {
         Command::Up(args) => up(args),
         Command::Serve(args) => serve(&args),
         Command::Apply(args) => apply(&args),
+        Command::Config(ConfigCommand::Check(args)) => check(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -109,16 +121,21 @@ pub fn run() -> ExitCode {
 }
 
 fn up(args: Up) -> anyhow::Result<()> {
-    let overrides = Overrides { listen: args.listen, base_url: args.base_url, data: Some(args.data) };
+    let overrides = Overrides { listen: args.listen, base_url: args.base_url, data: Some(args.data), embedded: true };
     let config = Config::load(None, &overrides)?;
     telemetry::start(&config.log);
     lifecycle::run(config, Start::Up { apply: args.apply.as_deref() })
 }
 
 fn serve(args: &Serve) -> anyhow::Result<()> {
-    let config = Config::load(Some(&args.config), &Overrides::default())?;
+    let config = Config::load(args.config.as_deref(), &Overrides::default())?;
     telemetry::start(&config.log);
     lifecycle::run(config, Start::Serve)
+}
+
+fn check(args: &Serve) -> anyhow::Result<()> {
+    Config::load(args.config.as_deref(), &Overrides::default())?;
+    print("ok\n")
 }
 
 fn apply(args: &Apply) -> anyhow::Result<()> {
@@ -129,6 +146,7 @@ fn apply(args: &Apply) -> anyhow::Result<()> {
         bail!("there is no installation in {} yet: a dry run has nothing to compare with", config.data.display());
     }
     telemetry::start(&config.log);
+    config.only_sqlite()?;
     let file = File::read(&args.file)?;
     runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let store = Store::open(&config.data).await?;

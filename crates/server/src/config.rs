@@ -5,6 +5,7 @@
 
 mod environment;
 mod read;
+mod stores;
 mod values;
 
 use std::{
@@ -22,15 +23,25 @@ use http_kit::{
 use ipnet::IpNet;
 use registry::reader::{Fault, Faults, Table};
 
-/// Everything that can be configured. `Debug` is safe to log: there is no secret in it.
+pub use self::stores::{MasterKeyConfig, PostgresConfig, RedisConfig, StorageConfig};
+
+/// Everything that can be configured. `Debug` is safe to log: it shows no secret.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
     /// Where we are reached.
     pub origins: Origins,
-    /// The directory of the embedded store and of the master key.
+    /// The directory of the embedded store and of its master key.
     pub data: PathBuf,
+    /// Where records and values are kept.
+    pub storage: StorageConfig,
+    /// Where what may be lost is kept, if not with the rest.
+    pub redis: Option<RedisConfig>,
+    /// The keys that wrap all others.
+    pub master: MasterKeyConfig,
+    /// How long a start waits for a store that is away.
+    pub storage_wait: Duration,
     /// How many threads serve requests.
     pub workers: usize,
     /// How long requests may go on after a signal to stop.
@@ -135,6 +146,8 @@ pub struct Overrides {
     pub base_url: Option<String>,
     /// `--data`.
     pub data: Option<PathBuf>,
+    /// For `portico up`, which has one store.
+    pub embedded: bool,
 }
 
 impl Config {
@@ -163,7 +176,7 @@ impl Config {
         let mut table = registry::reader::parse(text, &faults);
         let names = environment::lay_over(&mut table, variables, overrides, &faults);
         let mut root = Table::root(table, &faults);
-        let config = read::config(&mut root, base, overrides.data.as_deref());
+        let config = read::config(&mut root, base, overrides);
         root.finish();
         let mut faults = faults.into_vec();
         environment::name_sources(&mut faults, &names);
@@ -173,11 +186,19 @@ impl Config {
         }
     }
 
+    /// Refuses what cannot be started yet.
+    pub(crate) fn only_sqlite(&self) -> anyhow::Result<()> {
+        match &self.storage {
+            StorageConfig::Sqlite => Ok(()),
+            StorageConfig::Postgres(_) => anyhow::bail!("storage = \"postgres\" cannot be started in this version"),
+        }
+    }
+
     /// Every key there is, for the tests of the documentation.
     pub fn keys() -> BTreeSet<String> {
         let faults = Faults::of("");
         let mut root = Table::root(registry::reader::parse("", &faults), &faults);
-        read::config(&mut root, Path::new(""), None);
+        read::config(&mut root, Path::new(""), &Overrides::default());
         faults.asked()
     }
 }

@@ -44,6 +44,7 @@ pub(crate) fn run(config: Config, start: Start<'_>) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config, file: Option<File>, loopback: bool) -> anyhow::Result<()> {
+    config.only_sqlite()?;
     let dir = DataDir::open(&config.data)?;
     let _lock = dir.lock()?;
     let store = Store::open(dir.path()).await?;

@@ -18,22 +18,24 @@ use http_kit::{
 use registry::reader::{Item, Table};
 
 use super::{
-    Config, Dcr, Log, LogFormat, Mcp, OutboundConfig, Tokens,
-    values::{Span, Sqlite},
+    Config, Dcr, Log, LogFormat, Mcp, OutboundConfig, Overrides, Tokens,
+    stores::{Stores, stores},
+    values::Span,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
 /// Reads everything; `None` when there is no telling what was meant. Faults are noted either way.
-pub(super) fn config(root: &mut Table<'_>, base: &Path, data: Option<&Path>) -> Option<Config> {
+pub(super) fn config(root: &mut Table<'_>, base: &Path, overrides: &Overrides) -> Option<Config> {
     let listen = listen(root);
     let origins = origins(root, listen);
     let configured = root.optional::<PathBuf>("data").unwrap_or_else(|| "./portico-data".into());
-    let data = data.map_or_else(|| base.join(configured), Path::to_owned);
-    root.optional::<Sqlite>("storage");
-    not_available(root, "postgres", "Postgres is not available in this version; the store is SQLite");
-    not_available(root, "redis", "Redis is not available in this version; the store is SQLite");
+    let data = overrides.data.clone().unwrap_or_else(|| base.join(configured));
+    let stores = stores(root, base, overrides);
+    let storage_wait = span(root, "storage_wait", Duration::ZERO..HOUR, MINUTE);
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let workers = number(root, "workers", 1..257, cores as u64);
     let grace = span(root, "grace", Duration::ZERO..DAY, Duration::from_secs(10));
@@ -43,10 +45,15 @@ pub(super) fn config(root: &mut Table<'_>, base: &Path, data: Option<&Path>) -> 
     let outbound = outbound(root, base);
     let mcp = mcp(root);
     let log = log(root);
+    let Stores { storage, redis, master } = stores?;
     Some(Config {
         listen: listen?,
         origins: origins?,
         data,
+        storage,
+        redis,
+        master,
+        storage_wait,
         workers: usize::try_from(workers).unwrap_or(1),
         grace,
         trusted_proxies,
@@ -108,10 +115,10 @@ fn origins(root: &mut Table<'_>, listen: Option<SocketAddr>) -> Option<Origins> 
 fn tokens(root: &mut Table<'_>) -> Tokens {
     let mut table = root.table("tokens");
     let tokens = Tokens {
-        access: span(&mut table, "access", SECOND..DAY, Duration::from_hours(1)),
+        access: span(&mut table, "access", SECOND..DAY, HOUR),
         refresh_idle: span(&mut table, "refresh_idle", SECOND..365 * DAY, 30 * DAY),
         refresh_absolute: span(&mut table, "refresh_absolute", SECOND..365 * DAY, 90 * DAY),
-        code: span(&mut table, "code", SECOND..Duration::from_mins(10), Duration::from_mins(1)),
+        code: span(&mut table, "code", SECOND..Duration::from_mins(10), MINUTE),
     };
     if tokens.refresh_idle > tokens.refresh_absolute {
         table.fault("refresh_idle", "is longer than refresh_absolute");
@@ -190,7 +197,7 @@ fn span(table: &mut Table<'_>, name: &str, limits: std::ops::Range<Duration>, de
 }
 
 /// A number within limits.
-fn number(table: &mut Table<'_>, name: &str, limits: std::ops::Range<u64>, default: u64) -> u64 {
+pub(super) fn number(table: &mut Table<'_>, name: &str, limits: std::ops::Range<u64>, default: u64) -> u64 {
     let Some(item) = table.take(name) else { return default };
     item.number(limits).unwrap_or(default)
 }
@@ -198,11 +205,4 @@ fn number(table: &mut Table<'_>, name: &str, limits: std::ops::Range<u64>, defau
 /// The values of an array.
 fn list<T: FromStr<Err: Display>>(table: &mut Table<'_>, name: &str) -> Vec<T> {
     table.take(name).map(Item::list).unwrap_or_default()
-}
-
-/// Names what this version does not have.
-fn not_available(root: &mut Table<'_>, name: &str, message: &str) {
-    if let Some(item) = root.take(name) {
-        item.fault(message);
-    }
 }

@@ -43,7 +43,7 @@ fn the_command_line_stands_over_both() {
 #[test]
 fn all_faults_are_reported_each_with_its_key() {
     let file = "listen = 5\nsecret = \"x\"\n\n[tokens]\naccess = \"2 hours\"\nrefresh_idle = \"91d\"\n\n\
-                [outbound]\nallow = [\"10.0.0.0/8\"]\n\n[postgres]\nurl = \"x\"\n";
+                [outbound]\nallow = [\"10.0.0.0/8\"]\n\n[postgres]\nurl = \"x\"\nmax_connections = 1\n";
     let variables = [("PORTICO_TOKENS__CODE", "1d"), ("PORTICO_NOPE", "1"), ("PORTICO_LISTEN__X", "1")];
     let faults = parse(file, &variables).unwrap_err();
     assert_eq!(
@@ -57,16 +57,10 @@ fn all_faults_are_reported_each_with_its_key() {
             "line 4: tokens.refresh_idle: is longer than refresh_absolute",
             "line 5: tokens.access: use a whole number and s, m, h or d, for example 90s or 1h",
             "line 9: outbound.allow[0]: not a network and a port, for example 10.1.0.0/16:8080 or [fd00::/8]:443",
-            "line 11: postgres: Postgres is not available in this version; the store is SQLite",
+            "line 12: postgres.url: is not a URL (relative URL without a base); use postgres://, postgresql://",
+            "line 13: postgres.max_connections: use a number from 2 to 1000",
         ]
     );
-}
-
-#[test]
-fn what_is_not_available_is_named() {
-    for text in ["storage = \"postgres\"", "[redis]\nurl = \"redis://x\""] {
-        assert!(parse(text, &[]).unwrap_err()[0].contains("not available in this version"), "{text}");
-    }
 }
 
 #[test]
@@ -115,10 +109,7 @@ fn the_example_parses_and_has_every_key() {
     let mut keys = BTreeSet::new();
     flatten("", &toml::Value::Table(text.parse().unwrap()), &mut keys);
     drop(faults);
-    let mut expected = Config::keys();
-    // Named only to say that they are not available.
-    assert!(expected.remove("postgres") && expected.remove("redis"));
-    assert_eq!(keys, expected);
+    assert_eq!(keys, Config::keys());
     let written = parse(example, &[]).unwrap_or_else(|faults| panic!("{faults:?}"));
     assert_eq!(written.origins.auth, "https://portico.example.com");
 }

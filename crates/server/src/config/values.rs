@@ -39,22 +39,6 @@ impl FromStr for LogFormat {
     }
 }
 
-/// The store. Others are named, so that whoever asks for them reads why it does not start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sqlite;
-
-impl FromStr for Sqlite {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "sqlite" => Ok(Self),
-            "postgres" => Err("Postgres is not available in this version; use sqlite"),
-            _ => Err("use sqlite"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
