@@ -13,17 +13,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
+use services::{NGINX, WRK, install, must};
 
 use self::{
     load::{Cost, Load, median},
     place::{Cores, Place},
     rows::Row,
 };
-use crate::{
-    command::{cargo, must},
-    debian::{self, NGINX, WRK},
-    machine::Machine,
-};
+use crate::{command::cargo, machine::Machine};
 
 /// What is measured.
 #[derive(Subcommand)]
@@ -73,17 +70,17 @@ fn built(machine: &Machine, binary: Option<&Path>) -> Result<PathBuf> {
 }
 
 fn gateway(machine: &Machine, arguments: &Gateway) -> Result<()> {
-    debian::install(machine, &[NGINX, WRK])?;
+    install(&[NGINX, WRK])?;
     let program = built(machine, arguments.binary.as_deref())?;
     // Apart from the product, whose features must not depend on it.
     must(&mut cargo(machine, &["build", "--locked", "--release", "--package", "bench-upstream"]))?;
-    let cores = Cores::find(machine);
+    let cores = Cores::find();
     println!("cores: {cores:?}; load before: {}", load_average());
     if arguments.only.is_none() {
         start::run(&program)?;
     }
     let upstream = place::upstream(&machine.target.join("release/bench-upstream"), cores)?;
-    let nginx = place::nginx(machine, &upstream, cores)?;
+    let nginx = place::nginx(&upstream, cores)?;
     let home = place::Home::declared(&upstream)?;
     let (tools, demo) = rows::tokens(&place::portico(&program, &home, cores)?)?;
     // Afresh, and without what checking a password leaves in memory.
@@ -94,7 +91,7 @@ fn gateway(machine: &Machine, arguments: &Gateway) -> Result<()> {
         memory(&rows[0], &tools, &portico, &nginx)?;
     }
     rows.retain(|row| arguments.only.as_deref().is_none_or(|only| row.name.contains(only)));
-    let load = Load::new(&machine.program("wrk").context("wrk is not found")?, cores)?;
+    let load = Load::new(&services::program("wrk").context("wrk is not found")?, cores)?;
     let measured = measure(&load, &rows, [&portico, &nginx], arguments)?;
     show(&rows, &measured);
     println!("load after: {}", load_average());

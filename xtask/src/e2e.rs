@@ -1,25 +1,19 @@
 //! `cargo xtask e2e`: what the end-to-end tests need, then the tests.
 
 use anyhow::Result;
+use services::{CHROMEDRIVER, CHROMIUM, PYTHON, chromedriver, install, passes};
 
-use crate::{
-    command::{cargo, passes},
-    debian::{self, CHROMEDRIVER, CHROMIUM, PYTHON},
-    environments,
-    machine::Machine,
-    node, services, suite,
-    tally::Tally,
-};
+use crate::{command::cargo, environments, machine::Machine, node, suite, tally::Tally};
 
 /// Installs environments, builds the binary, starts a WebDriver server and runs the tests that match.
 pub(crate) fn run(machine: &Machine, filter: &[String]) -> Result<Tally> {
-    debian::install(machine, &[PYTHON, CHROMIUM, CHROMEDRIVER])?;
+    install(&[PYTHON, CHROMIUM, CHROMEDRIVER])?;
     let environments = environments::install_all(machine)?;
     let node = node::program(machine)?;
     if !passes(&mut cargo(machine, &["build", "--locked", "--quiet", "--workspace", "--bin", "portico"]))? {
         return Ok(Tally::check(false));
     }
-    let (_chromedriver, webdriver) = services::chromedriver()?;
+    let (_chromedriver, webdriver) = chromedriver()?;
     let arguments: Vec<&str> = ["--test", "e2e"].into_iter().chain(filter.iter().map(String::as_str)).collect();
     suite::nextest(machine, "e2e", &arguments, |command| {
         command.env("E2E_BINARY", machine.target.join("debug/portico"));

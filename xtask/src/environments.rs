@@ -11,9 +11,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use services::must;
 use sha2::{Digest as _, Sha256};
 
-use crate::{command::must, machine::Machine, node};
+use crate::{machine::Machine, node};
 
 /// A folder of the checkout that describes an environment.
 enum Kind {

@@ -4,13 +4,9 @@ mod licence;
 mod policy;
 
 use anyhow::Result;
+use services::passes;
 
-use crate::{
-    command::{cargo, passes},
-    machine::Machine,
-    sqlx,
-    tally::Tally,
-};
+use crate::{command::cargo, machine::Machine, sqlx, tally::Tally};
 
 /// Runs every check, also after one failed.
 pub(crate) fn run(machine: &Machine) -> Result<Tally> {

@@ -17,24 +17,15 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Asks cargo and reads `HOME`, `XDG_CACHE_HOME` and `PATH`.
+    /// Asks cargo and reads the environment.
     pub(crate) fn find() -> Result<Self> {
         let metadata = metadata(|command| command.no_deps())?;
-        let cache = match variable("XDG_CACHE_HOME") {
-            Some(dir) => PathBuf::from(dir),
-            None => PathBuf::from(variable("HOME").context("HOME is not set")?).join(".cache"),
-        };
         Ok(Self {
             root: metadata.workspace_root.into(),
             target: metadata.target_directory.into(),
-            cache: cache.join("portico"),
+            cache: services::cache()?,
             path: variable("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default(),
         })
-    }
-
-    /// The first program of that name on the path.
-    pub(crate) fn program(&self, name: &str) -> Option<PathBuf> {
-        self.path.iter().map(|dir| dir.join(name)).find(|program| program.is_file())
     }
 
     /// A `PATH` on which `first` comes before everything else.

@@ -6,14 +6,12 @@
 
 mod bench;
 mod command;
-mod debian;
 mod e2e;
 mod environments;
 mod lint;
 mod machine;
 mod node;
-mod service;
-mod services;
+mod servers;
 mod sqlx;
 mod suite;
 mod tally;
@@ -39,7 +37,7 @@ enum Task {
     Test,
     /// Formatting, clippy, rustdoc and the dependency policy, with warnings denied.
     Lint,
-    /// Start a private Postgres and Redis, print their addresses, stop them at end of input.
+    /// Start a private Postgres, Redis and Valkey, print their addresses, stop them at end of input.
     Services {
         /// Run this with the addresses in its environment instead of waiting.
         #[arg(trailing_var_arg = true)]
@@ -81,7 +79,7 @@ fn run(task: Task) -> Result<bool> {
     match task {
         Task::Test => suite::run(&machine),
         Task::Lint => Ok(lint::run(&machine)?.close()),
-        Task::Services { command } => services::run(&machine, &command),
+        Task::Services { command } => servers::run(&command),
         Task::Sqlx { check } => sqlx::run(&machine, check),
         Task::Bench { bench } => bench::run(&machine, bench),
         Task::E2e { filter } => Ok(e2e::run(&machine, &filter)?.close()),

@@ -6,15 +6,16 @@
 use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
+use services::answer;
 
-use crate::{command::answer, environments, machine::Machine};
+use crate::{environments, machine::Machine};
 
 /// What the strictest of the clients and servers asks for (`oidc-provider` 9).
 const WANTED: (u32, u32) = (20, 19);
 
 /// The directory of a usable `node` and `npm`.
 pub(crate) fn directory(machine: &Machine) -> Result<PathBuf> {
-    let found = machine.program("node").filter(|_| machine.program("npm").is_some());
+    let found = services::program("node").filter(|_| services::program("npm").is_some());
     if let Some(node) = found {
         let version = answer(Command::new(&node).arg("--version"));
         if version.as_deref().and_then(parse).is_some_and(|version| version >= WANTED) {

@@ -4,11 +4,9 @@
 use std::{collections::BTreeMap, fs, path::Path, process};
 
 use anyhow::{Context as _, Result};
+use services::must;
 
-use crate::{
-    command::{cargo, must},
-    machine::Machine,
-};
+use crate::{command::cargo, machine::Machine};
 
 const CRATE: &str = "crates/storage-sqlite";
 const MIGRATIONS: [&str; 2] = ["migrations/sqlite", "migrations/sqlite-keys"];

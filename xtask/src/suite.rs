@@ -3,13 +3,13 @@
 use std::{fs, process::Stdio};
 
 use anyhow::{Context as _, Result};
+use services::{CHROMEDRIVER, CHROMIUM, POSTGRES, PYTHON, REDIS, VALKEY, answer, install, must, passes};
 
 use crate::{
-    command::{answer, cargo, must, passes},
-    debian::{self, CHROMEDRIVER, CHROMIUM, POSTGRES, PYTHON, REDIS},
+    command::cargo,
     e2e, lint,
     machine::Machine,
-    services,
+    servers::{self, Servers},
     tally::Tally,
 };
 
@@ -18,11 +18,16 @@ const NEXTEST: &str = "0.9.143";
 
 /// Installs what is missing, runs everything even after failures, closes with counts.
 pub(crate) fn run(machine: &Machine) -> Result<bool> {
-    debian::install(machine, &[PYTHON, POSTGRES, REDIS, CHROMIUM, CHROMEDRIVER])?;
+    install(&[PYTHON, POSTGRES, REDIS, VALKEY, CHROMIUM, CHROMEDRIVER])?;
     let mut tally = lint::run(machine)?;
-    tally += nextest(machine, "ci", &[], |_| {})?;
+    tally += {
+        let servers = Servers::start()?;
+        nextest(machine, "ci", &[], |command| {
+            command.envs(servers.environment());
+        })?
+    };
     tally += documentation(machine)?;
-    tally += services::check(machine)?;
+    tally += servers::check()?;
     tally += e2e::run(machine, &[])?;
     Ok(tally.close())
 }

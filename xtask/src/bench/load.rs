@@ -3,13 +3,13 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
+use services::answer;
 use tempfile::TempDir;
 
 use super::{
     http::Request,
     place::{Cores, Place, Spent, pinned},
 };
-use crate::command::answer;
 
 /// How many connections are kept busy.
 pub(crate) const CONNECTIONS: u32 = 32;

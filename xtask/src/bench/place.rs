@@ -7,10 +7,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use services::{Port, Service, answer};
 use tempfile::TempDir;
 
 use super::http::{Request, once};
-use crate::{command::answer, machine::Machine, service::Service, services::free_port};
 
 /// The local account of the run.
 pub(crate) const EMAIL: &str = "bench@example.com";
@@ -28,9 +28,9 @@ pub(crate) struct Cores {
 
 impl Cores {
     /// Two cores, if there are two and `taskset` is there.
-    pub(crate) fn find(machine: &Machine) -> Self {
+    pub(crate) fn find() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let pin = cores > 1 && machine.program("taskset").is_some();
+        let pin = cores > 1 && services::program("taskset").is_some();
         Self { gateway: pin.then_some(0), other: pin.then_some(1) }
     }
 }
@@ -85,7 +85,7 @@ pub(crate) fn upstream(program: &Path, cores: Cores) -> Result<Place> {
 
 /// nginx in front of the upstream: `proxy_pass` with kept connections, nothing written down, otherwise as it
 /// comes. One process, as Portico has one worker.
-pub(crate) fn nginx(machine: &Machine, upstream: &Place, cores: Cores) -> Result<Place> {
+pub(crate) fn nginx(upstream: &Place, cores: Cores) -> Result<Place> {
     let (home, port) = (home()?, free_port()?);
     let at = home.path().display();
     let conf = format!(
@@ -110,7 +110,7 @@ http {{
     );
     let conf_file = home.path().join("nginx.conf");
     fs::write(&conf_file, conf)?;
-    let mut command = pinned(cores.gateway, &crate::debian::nginx_program(machine).context("nginx is not found")?);
+    let mut command = pinned(cores.gateway, &services::nginx_program().context("nginx is not found")?);
     command.arg("-c").arg(&conf_file).arg("-e").arg(home.path().join("error.log"));
     Place::start("nginx", home, port, &command, &Request::get("/"))
 }
@@ -167,6 +167,10 @@ pub(crate) fn portico(program: &Path, at: &Home, cores: Cores) -> Result<Place> 
         command.arg("--apply").arg(at.declaration());
     }
     Place::start("portico", home()?, at.port, &command, &Request::get("/readyz"))
+}
+
+fn free_port() -> Result<u16> {
+    Ok(Port::free()?.number())
 }
 
 fn home() -> Result<TempDir> {

@@ -9,10 +9,11 @@ use std::{collections::BTreeSet, fs, path::Path};
 use anyhow::{Context as _, Result};
 use cargo_metadata::Package;
 use serde::Deserialize;
+use services::answer;
 
 use super::licence;
 use crate::{
-    command::{answer, cargo},
+    command::cargo,
     machine::{Machine, metadata},
 };
 
