@@ -1,5 +1,7 @@
 //! The command line.
 
+mod healthcheck;
+
 use std::{
     fmt::Display,
     io::{self, Write as _},
@@ -51,6 +53,10 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Ask the portico that runs here whether it is well; fails if it is not
+    ///
+    /// For container engines, whose images of portico have no other program to ask with.
+    Healthcheck(healthcheck::Healthcheck),
 }
 
 #[derive(Debug, Subcommand)]
@@ -110,6 +116,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve(&args),
         Command::Apply(args) => apply(&args),
         Command::Config(ConfigCommand::Check(args)) => check(&args),
+        Command::Healthcheck(args) => healthcheck::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
