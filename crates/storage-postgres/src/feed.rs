@@ -1,0 +1,44 @@
+use async_trait::async_trait;
+use storage::{Change, Result, repo::Changes};
+
+use crate::{
+    Postgres, failed,
+    row::{count, id, word},
+};
+
+#[async_trait]
+impl Changes for Postgres {
+    async fn head(&self) -> Result<u64> {
+        let head = sqlx::query_scalar!(r#"SELECT coalesce(max(sequence), 0) AS "head!" FROM change"#)
+            .fetch_one(self.read())
+            .await
+            .map_err(failed)?;
+        count("change.sequence", head)
+    }
+
+    async fn since(&self, sequence: u64, limit: u32) -> Result<Vec<Change>> {
+        let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
+        let rows = sqlx::query!(
+            "SELECT sequence, kind, tenant, subject
+             FROM change
+             WHERE sequence > $1
+             ORDER BY sequence
+             LIMIT $2",
+            sequence,
+            i64::from(limit),
+        )
+        .fetch_all(self.read())
+        .await
+        .map_err(failed)?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(Change {
+                    sequence: count("change.sequence", row.sequence)?,
+                    kind: word("change.kind", &row.kind)?,
+                    tenant: row.tenant.map(id),
+                    subject: row.subject.into_bytes(),
+                })
+            })
+            .collect()
+    }
+}
