@@ -17,6 +17,7 @@ mod database;
 mod feed;
 mod key_value;
 mod keys;
+mod maintenance;
 mod migrating;
 mod options;
 mod row;
