@@ -9,9 +9,11 @@
 //! - Nothing outside of the prefix is touched.
 
 mod address;
+mod bus;
 mod entry;
 mod key_value;
 mod keys;
+mod maintenance;
 mod pool;
 mod script;
 mod tls;
@@ -25,17 +27,18 @@ use std::{
 };
 
 use model::Clock;
-use storage::{Result, StorageError};
+use storage::{Bus, Result, StorageError};
 
 pub use crate::address::{InvalidOptions, RedisOptions};
-use crate::{keys::Keys, pool::Pool};
+use crate::{bus::RedisBus, keys::Keys, pool::Pool};
 
 /// The store over Redis, for what may be lost with it. Cheap to clone.
 #[derive(Clone)]
 pub struct Redis(Arc<Inner>);
 
 struct Inner {
-    pool: Pool,
+    pool: Arc<Pool>,
+    bus: Arc<RedisBus>,
     keys: Keys,
     clock: Arc<dyn Clock>,
     count: AtomicU8,
@@ -53,12 +56,19 @@ impl Redis {
         options.check().map_err(StorageError::unavailable)?;
         let keys = Keys::new(&options.prefix).expect("it was checked");
         let config = options.config().map_err(StorageError::unavailable)?;
-        let pool = Pool::connect(config, options.pool).await?;
-        Ok(Self(Arc::new(Inner { pool, keys, clock, count: AtomicU8::new(0) })))
+        let pool = Arc::new(Pool::connect(config.clone(), options.pool).await?);
+        let bus = Arc::new(RedisBus::connect(config, Arc::clone(&pool), keys.hints()).await?);
+        Ok(Self(Arc::new(Inner { pool, bus, keys, clock, count: AtomicU8::new(0) })))
+    }
+
+    /// Hints between all processes with the same prefix.
+    pub fn bus(&self) -> Arc<dyn Bus> {
+        self.0.bus.clone()
     }
 
     /// Ends all connections.
     pub async fn close(&self) {
+        self.0.bus.close().await;
         self.0.pool.close().await;
     }
 }

@@ -1,0 +1,130 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use fred::{
+    clients::SubscriberClient,
+    error::Error,
+    interfaces::{ClientLike as _, EventInterface as _, PubsubInterface as _},
+    types::{Message, config::Config},
+};
+use storage::{Bus, Result};
+use tokio::{
+    sync::{Notify, broadcast::Receiver},
+    time::{sleep, timeout},
+};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+use crate::pool::{Connection, DEADLINE, Pool, builder, failed, start, until_open};
+
+/// How often a listener asks whether its connection still lives: nothing is written to it otherwise.
+const ALIVE: Duration = Duration::from_secs(5);
+
+/// Hints over a channel of Redis. Ends with its last handle.
+pub(crate) struct RedisBus {
+    given: Arc<Notify>,
+    heard: Arc<Notify>,
+    tasks: TaskTracker,
+    stop: DropGuard,
+}
+
+impl fmt::Debug for RedisBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RedisBus")
+    }
+}
+
+impl RedisBus {
+    /// Listens at a channel; what is given to it goes there through `pool`.
+    pub(crate) async fn connect(config: Config, pool: Arc<Pool>, channel: String) -> Result<Self> {
+        let listener = listen(&config, &channel).await.map_err(failed)?;
+        let (given, heard) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(stop.clone().run_until_cancelled_owned(publish(pool, channel.clone(), Arc::clone(&given))));
+        tasks.spawn(hear(listener, config, channel, Arc::clone(&heard), stop.clone()));
+        tasks.close();
+        Ok(Self { given, heard, tasks, stop: stop.drop_guard() })
+    }
+
+    /// Stops listening.
+    pub(crate) async fn close(&self) {
+        self.stop.token().cancel();
+        self.tasks.wait().await;
+    }
+}
+
+#[async_trait]
+impl Bus for RedisBus {
+    /// Who listens here hears of it at once, with or without Redis.
+    fn hint(&self) {
+        self.heard.notify_one();
+        self.given.notify_one();
+    }
+
+    async fn hinted(&self) {
+        self.heard.notified().await;
+    }
+}
+
+/// Sends hints. Those that come while one is sent become one; one that cannot be sent is lost.
+async fn publish(pool: Arc<Pool>, channel: String, given: Arc<Notify>) {
+    loop {
+        given.notified().await;
+        let sent = pool.run(async |line| line.publish::<(), _, _>(channel.as_str(), "").await).await;
+        if let Err(error) = sent {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a hint was lost");
+        }
+    }
+}
+
+/// A connection that hears the channel.
+struct Listener {
+    connection: Connection<SubscriberClient>,
+    messages: Receiver<Message>,
+}
+
+async fn listen(config: &Config, channel: &str) -> std::result::Result<Listener, Error> {
+    let connection = start(builder(config).build_subscriber_client()?).await?;
+    let messages = connection.client.message_rx();
+    let subscribed = timeout(DEADLINE, async {
+        connection.client.subscribe(channel).await?;
+        // The call before returns as soon as it was sent; this answer comes after the server has done it.
+        connection.client.ping::<()>(None).await
+    });
+    subscribed.await.unwrap_or_else(|_| Err(Error::new(fred::error::ErrorKind::Timeout, "no answer in time")))?;
+    Ok(Listener { connection, messages })
+}
+
+/// Passes on what the channel says, and listens anew whenever the connection ended or is silent.
+async fn hear(mut listener: Listener, config: Config, channel: String, heard: Arc<Notify>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = until_deaf(&mut listener, &heard) => {}
+        }
+        drop(listener);
+        let Some(next) = until_open(&stop, async || listen(&config, &channel).await).await else { return };
+        listener = next;
+        // Something may have been said meanwhile.
+        heard.notify_one();
+    }
+}
+
+async fn until_deaf(listener: &mut Listener, heard: &Notify) {
+    let Listener { connection, messages } = listener;
+    loop {
+        tokio::select! {
+            _ = &mut connection.task => return,
+            // Too many at once are heard as one; the sender lives as long as the client.
+            _ = messages.recv() => heard.notify_one(),
+            () = sleep(ALIVE) => {
+                let pong = timeout(DEADLINE, connection.client.ping::<()>(None)).await;
+                if !matches!(pong, Ok(Ok(()))) {
+                    return;
+                }
+            }
+        }
+    }
+}
