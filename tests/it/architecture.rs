@@ -34,7 +34,13 @@ const ARROWS: &[(&str, &[&str])] = &[
             "web",
         ],
     ),
-    ("tests", &["server", "auth", "http-kit", "model", "protocol", "registry", "router", "storage", "upstream", "web"]),
+    (
+        "tests",
+        &[
+            "server", "services", "auth", "http-kit", "model", "protocol", "registry", "router", "storage", "upstream",
+            "web",
+        ],
+    ),
     ("bench-upstream", &[]),
     ("services", &[]),
     ("xtask", &["services"]),

@@ -1,15 +1,18 @@
 use std::{
-    fs,
+    fmt, fs,
     net::{IpAddr, Ipv4Addr},
     path::Path,
     sync::Arc,
 };
 
+use anyhow::Result;
+use async_trait::async_trait;
 use http::{Method, Request, header};
 use http_body_util::{BodyExt as _, Full};
 use http_kit::outbound::FixedResolver;
 use model::{Entropy, ManualClock, SeededEntropy, Timestamp};
 use registry::apply::{File, Plan};
+use serde_json::Value;
 use server::{
     App, DataDir,
     config::{Config, Overrides},
@@ -17,7 +20,7 @@ use server::{
 };
 use tempfile::TempDir;
 
-use crate::{Answer, Browser, Client};
+use crate::{Answer, Browser, Client, Site};
 
 /// Where the tests' installation is reached.
 pub const ORIGIN: &str = "https://portico.test";
@@ -121,6 +124,24 @@ impl TestApp {
 
     /// Sends a request and reads the whole answer.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        (self as &dyn Site).send(method, path, headers, body).await
+    }
+
+    /// Sends a modern MCP request with a token, if there is one.
+    pub async fn call(&self, path: &str, token: Option<&str>, method: &str, params: Value) -> Answer {
+        (self as &dyn Site).call(path, token, method, params).await
+    }
+}
+
+impl fmt::Debug for TestApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestApp").field("home", &self.home).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Site for TestApp {
+    async fn try_send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Answer> {
         let mut request = Request::builder().method(method).uri(path);
         if headers.iter().all(|(name, _)| *name != "host") {
             request = request.header(header::HOST, "portico.test");
@@ -128,11 +149,11 @@ impl TestApp {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Full::from(body.to_owned())).expect("a request");
+        let request = request.body(Full::from(body.to_owned()))?;
         let Ok(response) = self.app().answer(request, IpAddr::V4(Ipv4Addr::LOCALHOST)).await;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("a whole body").to_bytes();
-        let body = String::from_utf8(body.into()).expect("text");
-        Answer { status: parts.status, headers: parts.headers, body }
+        let body = String::from_utf8(body.into())?;
+        Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
 }

@@ -1,18 +1,25 @@
 use std::collections::BTreeMap;
 
+use anyhow::Result;
 use http::{Method, header};
 
-use crate::{Answer, ORIGIN, TestApp};
+use crate::{Answer, ORIGIN, Site};
 
 /// A browser: keeps cookies, sends `Origin` with forms, takes pages.
 pub struct Browser<'a> {
-    app: &'a TestApp,
+    site: &'a dyn Site,
     cookies: BTreeMap<String, String>,
 }
 
 impl<'a> Browser<'a> {
-    pub(crate) fn new(app: &'a TestApp) -> Self {
-        Self { app, cookies: BTreeMap::new() }
+    /// Without cookies.
+    pub fn new(site: &'a dyn Site) -> Self {
+        Self { site, cookies: BTreeMap::new() }
+    }
+
+    /// The same browser, which reaches the installation in another way from now on.
+    pub fn at(self, site: &dyn Site) -> Browser<'_> {
+        Browser { site, cookies: self.cookies }
     }
 
     /// Opens a path.
@@ -43,6 +50,18 @@ impl<'a> Browser<'a> {
 
     /// Sends a request with this browser's cookies.
     pub async fn send(&mut self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let answer = self.try_send(method, path, headers, body).await;
+        answer.unwrap_or_else(|error| panic!("{path}: {error:#}"))
+    }
+
+    /// The same, of an installation that may be away.
+    pub async fn try_send(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Answer> {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let cookies = cookies.join("; ");
         let mut all = vec![("accept", "text/html,application/xhtml+xml")];
@@ -51,11 +70,11 @@ impl<'a> Browser<'a> {
         }
         all.extend(headers);
         let path = path.strip_prefix(ORIGIN).unwrap_or(path);
-        let answer = self.app.send(method, path, &all, body).await;
+        let answer = self.site.try_send(method, path, &all, body).await?;
         for set in answer.headers.get_all(header::SET_COOKIE) {
             self.keep(set.to_str().expect("cookies are ASCII"));
         }
-        answer
+        Ok(answer)
     }
 
     fn keep(&mut self, set: &str) {
@@ -95,10 +114,5 @@ impl<'a> Browser<'a> {
         let (csrf, txn, account) = (page.field("csrf"), page.field("txn"), page.field("account"));
         let fields = [("csrf", &*csrf), ("txn", &*txn), ("account", &*account), ("decision", decision)];
         self.post("/oauth/consent", &fields).await
-    }
-
-    /// The installation.
-    pub fn app(&self) -> &'a TestApp {
-        self.app
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use crate::{Answer, Browser, ORIGIN, TestApp};
+use crate::{Answer, Browser, ORIGIN, Site};
 
 /// Where clients of the tests take their answers.
 pub const REDIRECT: &str = "https://client.example/callback";
@@ -13,9 +13,9 @@ pub const VERIFIER: &str = "a-verifier-of-the-tests-that-is-long-enough-to-be-on
 const STATE: &str = "a state of the client";
 
 /// An AI application that registered itself.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Client<'a> {
-    app: &'a TestApp,
+    site: &'a dyn Site,
     /// Its `client_id`.
     pub id: String,
 }
@@ -32,7 +32,8 @@ pub struct Tokens {
 }
 
 impl<'a> Client<'a> {
-    pub(crate) async fn register(app: &'a TestApp, name: &str) -> Self {
+    /// One of this name.
+    pub async fn register(site: &'a dyn Site, name: &str) -> Self {
         let metadata = json!({
             "client_name": name,
             "redirect_uris": [REDIRECT],
@@ -40,8 +41,8 @@ impl<'a> Client<'a> {
             "grant_types": ["authorization_code", "refresh_token"],
         });
         let headers = [("content-type", "application/json")];
-        let answer = app.send(Method::POST, "/oauth/register", &headers, &metadata.to_string()).await.expect(201);
-        Self { app, id: answer.json()["client_id"].as_str().expect("an id").to_owned() }
+        let answer = site.send(Method::POST, "/oauth/register", &headers, &metadata.to_string()).await.expect(201);
+        Self { site, id: answer.json()["client_id"].as_str().expect("an id").to_owned() }
     }
 
     /// The authorization URL for a resource path such as `/t/acme/demo/mcp`.
@@ -97,7 +98,12 @@ impl<'a> Client<'a> {
     async fn token(&self, fields: &[(&str, &str)]) -> Answer {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let headers = [("content-type", "application/x-www-form-urlencoded")];
-        self.app.send(Method::POST, "/oauth/token", &headers, &body).await
+        self.site.send(Method::POST, "/oauth/token", &headers, &body).await
+    }
+
+    /// The same application, which reaches the installation in another way from now on.
+    pub fn at(self, site: &dyn Site) -> Client<'_> {
+        Client { site, id: self.id }
     }
 
     /// The whole flow: consent by whoever has signed in, then tokens.
@@ -125,19 +131,6 @@ fn callback(location: &str, name: &str) -> String {
     let get = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
     assert_eq!((get("state").as_deref(), get("iss").as_deref()), (Some(STATE), Some(ORIGIN)), "{location}");
     get(name).unwrap_or_else(|| panic!("no {name} in {location}"))
-}
-
-impl TestApp {
-    /// Sends a modern MCP request with a token, if there is one.
-    pub async fn call(&self, path: &str, token: Option<&str>, method: &str, params: Value) -> Answer {
-        let (headers, body) = modern(method, params);
-        let bearer = token.map(|token| format!("Bearer {token}"));
-        let mut all: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, &**value)).collect();
-        if let Some(bearer) = &bearer {
-            all.push(("authorization", bearer));
-        }
-        self.send(Method::POST, path, &all, &body).await
-    }
 }
 
 /// A modern MCP request (2026-07-28): its headers and its body.

@@ -5,10 +5,16 @@ mod app;
 mod browser;
 mod client;
 pub mod idp;
+mod live;
+mod servers;
+mod site;
 
 pub use crate::{
     answer::Answer,
     app::{ORIGIN, TestApp, World},
     browser::Browser,
     client::{Client, REDIRECT, Tokens, VERIFIER, modern},
+    live::Live,
+    servers::{Database, Prefix, server},
+    site::Site,
 };
