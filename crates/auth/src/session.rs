@@ -220,9 +220,10 @@ pub(crate) fn hash_hex(secret: &str) -> String {
 }
 
 fn problem(error: tower_sessions::session::Error) -> Problem {
+    use tower_sessions::{session::Error, session_store};
     match error {
-        tower_sessions::session::Error::Store(error) => Problem::unavailable(error),
-        error @ tower_sessions::session::Error::SerdeJson(_) => Problem::internal(error),
+        Error::Store(error @ session_store::Error::Backend(_)) => Problem::unavailable(error),
+        error => Problem::internal(error),
     }
 }
 

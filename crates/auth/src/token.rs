@@ -16,7 +16,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use http_kit::ClientAddress;
+use http_kit::{AWAY, ClientAddress};
 use protocol::oauth::{Error, ErrorCode, InvalidParams, Params, TokenResponse};
 use storage::{StorageError, repo::Client};
 
@@ -157,6 +157,9 @@ impl Failure {
             }
             Self::Wait(wait) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+            }
+            Self::Storage(StorageError::Unavailable(_)) | Self::Signing(_) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(AWAY.as_secs()));
             }
             _ => {}
         }

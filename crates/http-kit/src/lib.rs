@@ -28,7 +28,7 @@ pub use crate::{
     fields::{Fields, InvalidFields},
     origins::{InvalidOrigin, Origins},
     page_headers::page_headers,
-    problem::{Problem, problem_pages},
+    problem::{AWAY, Problem, problem_pages},
     request_id::{RequestIds, request_id},
     same_origin::same_origin_guard,
     throttle::{Limit, Throttle},

@@ -12,6 +12,9 @@ use model::RequestId;
 use serde::Serialize;
 use storage::StorageError;
 
+/// When to try again while a store is away: about as long as one takes to start again.
+pub const AWAY: Duration = Duration::from_secs(5);
+
 /// An error on its way out: what the caller may know, and what the log gets.
 #[derive(Debug)]
 pub struct Problem {
@@ -86,11 +89,12 @@ impl Problem {
         Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", message)
     }
 
-    /// 503: a part of ours is away; worth trying again.
+    /// 503, with `Retry-After`: a part of ours is away; worth trying again. Nothing is said about whether
+    /// what was asked for is there, or was right.
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let message = "Something that is needed for this is not available right now. Try again shortly.";
-        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
-        Self { source: Some(source.into()), ..problem }
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", message);
+        Self { source: Some(source.into()), retry_after: Some(AWAY), ..problem }
     }
 
     /// 500: a fault of ours. The caller learns nothing more.
@@ -269,6 +273,21 @@ mod tests {
         assert_eq!(page.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(page.headers()[header::RETRY_AFTER], "2");
         assert!(text.contains("<h1>Too many attempts</h1>"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_is_away_comes_back() {
+        for (accept, expected) in
+            [("*/*", "\"temporarily_unavailable\""), ("text/html", "<h1>Not available right now</h1>")]
+        {
+            let away = || StorageError::unavailable("the reason").into();
+            let (answer, text) = answer(accept, away).await;
+            assert_eq!(
+                (answer.status(), &answer.headers()[header::RETRY_AFTER]),
+                (StatusCode::SERVICE_UNAVAILABLE, &HeaderValue::from(5))
+            );
+            assert!(text.contains(expected) && !text.contains("the reason"), "{text}");
+        }
     }
 
     #[tokio::test]

@@ -52,7 +52,7 @@ pub(crate) struct State {
     pub(crate) tokens: SealedTokens,
     pub(crate) clock: Arc<dyn Clock>,
     pages: Pages,
-    fresh: Arc<Follower>,
+    pub(crate) freshness: Arc<Freshness>,
     pub(crate) drains: Drains,
     pub(crate) limits: Limits,
 }
@@ -65,6 +65,20 @@ pub(crate) struct Admitted {
     pub(crate) headers: HeaderMap,
 }
 
+/// How old what we know may be.
+pub(crate) struct Freshness {
+    follower: Arc<Follower>,
+    clock: Arc<dyn Clock>,
+    limit: Duration,
+}
+
+impl Freshness {
+    /// Whether too much may have happened that we do not know of: somebody's access may have ended.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.clock.now().since(self.follower.fresh_at()) > self.limit
+    }
+}
+
 impl Gateway {
     /// A gateway.
     pub fn new(parts: GatewayParts) -> Self {
@@ -73,9 +87,9 @@ impl Gateway {
             guard: parts.guard,
             upstreams: parts.upstreams,
             tokens: parts.tokens,
-            clock: parts.clock,
+            clock: Arc::clone(&parts.clock),
             pages: Pages::new(parts.origins, parts.allowed_origins),
-            fresh: parts.fresh,
+            freshness: Arc::new(Freshness { follower: parts.fresh, clock: parts.clock, limit: parts.limits.stale }),
             drains: Drains::new(parts.limits.drain),
             limits: parts.limits,
         }))
@@ -157,7 +171,7 @@ impl State {
     /// The server is looked up first and the guard asked whether or not there is one, so that an anonymous
     /// caller learns nothing from the answer and nothing from its time.
     fn admit(&self, path: ResourcePath, parts: Parts) -> Result<Admitted, Refused> {
-        if self.clock.now().since(self.fresh.fresh_at()) > self.limits.stale {
+        if self.freshness.is_stale() {
             return Err(unavailable());
         }
         let server = self.directory.resolve(&path);

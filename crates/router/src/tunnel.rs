@@ -78,7 +78,7 @@ pub(crate) fn pass(state: &State, response: Response<PassBody>, passage: Passage
     let mut ours = match form {
         Form::Json => typed(Body::pass(response.into_body()), "application/json"),
         Form::Events => {
-            let watch = Watch::new(&state.guard, &admitted.who, &admitted.path, state.limits.recheck, standing);
+            let watch = Watch::new(state, &admitted.who, &admitted.path, standing);
             let events = Body::pass_events(response.into_body(), id.map(Into::into), watch);
             let mut ours = typed(events, "text/event-stream");
             no_buffering(ours.headers_mut());

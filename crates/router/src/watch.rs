@@ -1,6 +1,7 @@
 use std::{
     future::Future as _,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -9,10 +10,14 @@ use auth::{Authorized, Guard};
 use model::ResourcePath;
 use tokio::time::{Instant, Sleep};
 
+use crate::gateway::{Freshness, State};
+
 /// Looks now and then whether whom a stream goes to may still have it: a token is checked when a request
-/// begins, and a stream may go on for an hour after it was revoked.
+/// begins, and a stream may go on for an hour after it was revoked. When that cannot be known any more, the
+/// stream ends as well.
 pub(crate) struct Watch {
     guard: Guard,
+    freshness: Arc<Freshness>,
     who: Authorized,
     path: ResourcePath,
     every: Duration,
@@ -24,15 +29,10 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// For the caller `who` at `path`. After `standing` the stream ends in any case.
-    pub(crate) fn new(
-        guard: &Guard,
-        who: &Authorized,
-        path: &ResourcePath,
-        every: Duration,
-        standing: Option<Duration>,
-    ) -> Self {
+    pub(crate) fn new(state: &State, who: &Authorized, path: &ResourcePath, standing: Option<Duration>) -> Self {
         let end = standing.map(|time| Instant::now() + time);
-        Self { guard: guard.clone(), who: who.clone(), path: path.clone(), every, end, timer: None }
+        let (guard, freshness) = (state.guard.clone(), Arc::clone(&state.freshness));
+        Self { guard, freshness, who: who.clone(), path: path.clone(), every: state.limits.recheck, end, timer: None }
     }
 
     /// Ready when the stream has to end.
@@ -42,7 +42,7 @@ impl Watch {
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(next)));
             std::task::ready!(timer.as_mut().poll(cx));
             let over = self.end.is_some_and(|end| end <= Instant::now());
-            if over || !self.guard.still_admits(&self.who, &self.path) {
+            if over || self.freshness.is_stale() || !self.guard.still_admits(&self.who, &self.path) {
                 return Poll::Ready(());
             }
             timer.as_mut().reset(next);

@@ -124,14 +124,24 @@ impl Follower {
 
     /// Follows the feed until `stop`, on hints and every 500 ms.
     pub async fn run(&self, stop: CancellationToken) {
+        let mut failing = false;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.bus.hinted() => {}
                 () = tokio::time::sleep(POLL) => {}
             }
-            if let Err(error) = self.sync().await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the change feed cannot be read");
+            // Said when it begins and when it is over: an outage is not a line for each of its polls.
+            match self.sync().await {
+                Err(error) if !failing => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the change feed cannot be read");
+                    failing = true;
+                }
+                Ok(()) if failing => {
+                    tracing::info!("the change feed can be read again");
+                    failing = false;
+                }
+                _ => {}
             }
         }
     }

@@ -118,10 +118,18 @@ async fn authorize(auth: &Auth, request: &Request, person: &SignedIn, target: &T
     let event = auth.audit(Actor::User(person.user.id), "grant.consented", grant.id).in_tenant(grant.tenant);
     let event = event.with(serde_json::json!({ "client": grant.client_id, "scopes": grant.scopes.to_string() }));
     auth.repos.grants.authorize(&grant, &code, &event).await?;
-    if let Some(client) = client::find(auth, &request.client_id).await? {
-        client::used(auth, &client).await?;
+    if let Err(error) = note_use(auth, &request.client_id).await {
+        // The person has decided, and the grant is there. The code's redemption notes it again.
+        tracing::warn!(error = &error as &dyn std::error::Error, "a client's use cannot be noted");
     }
     Ok(text)
+}
+
+async fn note_use(auth: &Auth, client_id: &str) -> storage::Result<()> {
+    match client::find(auth, client_id).await? {
+        Some(client) => client::used(auth, &client).await,
+        None => Ok(()),
+    }
 }
 
 /// Of several answers to one question, the first counts.

@@ -65,14 +65,30 @@ impl Store {
             _ => Duration::ZERO,
         };
         if gained >= RENEW_AFTER.min(self.idle / 4) {
-            // Whoever came between has renewed it too, or ended it: nothing is lost by losing here.
-            self.kv.replace(place(&key), entry.revision, &entry.value, keep).await?;
+            // Whoever came between has renewed it too, or ended it: nothing is lost by losing here, nor by
+            // trying again with the next request.
+            if let Err(error) = self.kv.replace(place(&key), entry.revision, &entry.value, keep).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a session cannot be renewed");
+            }
         }
         Ok(())
     }
 
     fn keep(&self, created_at: Timestamp) -> Keep {
         Keep::Until((self.clock.now() + self.idle).min(created_at + self.longest))
+    }
+
+    async fn overwrite(&self, record: &Record) -> Result<()> {
+        let key = key(&record.id);
+        for _ in 0..TRIES {
+            let Some((stored, revision)) = self.read(&record.id).await.map_err(failed)? else { return Ok(()) };
+            let value = encode(stored.created_at, record)?;
+            let keep = self.keep(stored.created_at);
+            if self.kv.replace(place(&key), revision, &value, keep).await.map_err(failed)?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(Error::Backend("a session was written by too many at once".to_owned()))
     }
 
     async fn read(&self, id: &Id) -> std::result::Result<Option<(Stored, Revision)>, StorageError> {
@@ -100,9 +116,12 @@ fn encode(created_at: Timestamp, record: &Record) -> Result<Vec<u8>> {
     serde_json::to_vec(&Stored { created_at, data }).map_err(|error| Error::Encode(error.to_string()))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "used as a function of errors")]
+/// `Backend` is worth trying again, `Decode` is not.
 fn failed(error: StorageError) -> Error {
-    Error::Backend(error.to_string())
+    match error {
+        StorageError::Unavailable(ref source) => Error::Backend(format!("{error}: {source}")),
+        error => Error::Decode(error.to_string()),
+    }
 }
 
 #[async_trait]
@@ -123,17 +142,17 @@ impl SessionStore for Store {
 
     /// Writes a record only over itself. One that is gone stays gone: a request that began before a
     /// sign-out must not undo it.
+    ///
+    /// The layer calls this once more after a sign-in has [created](Self::create) the very same record, and
+    /// would turn a failure into an empty 500. So a store that went away in between is only logged.
     async fn save(&self, record: &Record) -> Result<()> {
-        let key = key(&record.id);
-        for _ in 0..TRIES {
-            let Some((stored, revision)) = self.read(&record.id).await.map_err(failed)? else { return Ok(()) };
-            let value = encode(stored.created_at, record)?;
-            let keep = self.keep(stored.created_at);
-            if self.kv.replace(place(&key), revision, &value, keep).await.map_err(failed)?.is_some() {
-                return Ok(());
+        match self.overwrite(record).await {
+            Err(Error::Backend(reason)) => {
+                tracing::warn!(reason, "a session that was just made was not written again");
+                Ok(())
             }
+            other => other,
         }
-        Err(Error::Backend("a session was written by too many at once".to_owned()))
     }
 
     async fn load(&self, id: &Id) -> Result<Option<Record>> {

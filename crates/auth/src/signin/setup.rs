@@ -11,7 +11,7 @@ use axum::{
 use http_kit::{Fields, Problem};
 use model::{Secret, Timestamp, random_token};
 use registry::{NewSetup, NewTenant};
-use storage::{Collection, Durability, Keep, Owner, Place, StorageError, repo::SignInMethod};
+use storage::{Collection, Durability, Keep, Owner, Place, repo::SignInMethod};
 use subtle::ConstantTimeEq as _;
 
 use crate::{
@@ -73,8 +73,11 @@ impl Setup {
         Ok(right && !auth.registry.setup_closed().await.map_err(refusal)?)
     }
 
-    async fn close(&self) -> Result<(), StorageError> {
-        self.0.kv.delete(LINK).await.map(drop)
+    /// Tidies up. That set-up is over is written in SQL, so the link does nothing any more either way.
+    async fn close(&self) {
+        if let Err(error) = self.0.kv.delete(LINK).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the set-up link cannot be deleted");
+        }
     }
 }
 
@@ -150,7 +153,7 @@ pub(super) async fn post(
     if let Some(new) = entered(&fields, &mut faults) {
         match auth.registry.complete_setup(new).await {
             Ok(Some(user)) => {
-                setup.close().await?;
+                setup.close().await;
                 auth.sync().await;
                 browser.begin(user, SignInMethod::Local).await?;
                 return Ok(browser.remember(Redirect::to("/")));
