@@ -5,6 +5,7 @@ use std::{path::PathBuf, process::Command};
 use anyhow::{Result, bail};
 
 use crate::{
+    caddy::{self, caddy_program},
     command::{answer, must},
     host::program,
     valkey,
@@ -35,6 +36,12 @@ pub const VALKEY: Package =
 pub const NGINX: Package = Package::of("nginx-light", || nginx_program().is_some());
 /// The load of benchmarks.
 pub const WRK: Package = Package::of("wrk", || program("wrk").is_some());
+/// What reads a Compose file, with the Python that reads YAML.
+pub const DOCKER_COMPOSE: Package = Package::of("docker-compose", || program("docker-compose").is_some());
+/// What reads shell scripts.
+pub const SHELLCHECK: Package = Package::of("shellcheck", || program("shellcheck").is_some());
+/// The TLS front.
+pub const CADDY: Package = Package { name: "caddy", found: || caddy_program().is_some(), by: Some(caddy::unpack) };
 /// Python with what makes virtual environments.
 pub const PYTHON: Package =
     Package::of("python3-venv", || answer(Command::new("python3").args(["-c", "import ensurepip, venv"])).is_some());

@@ -7,6 +7,7 @@
 //!
 //! Nothing is installed by starting a server: [`install`] does that, for `cargo xtask`.
 
+mod caddy;
 mod chromedriver;
 mod command;
 mod cut;
@@ -17,15 +18,17 @@ mod postgres;
 mod processes;
 mod redis;
 mod service;
+mod unpacked;
 mod valkey;
 
 pub use crate::{
+    caddy::caddy_program,
     chromedriver::chromedriver,
     command::{answer, must, passes},
     cut::Cut,
     debian::{
-        CHROMEDRIVER, CHROMIUM, NGINX, POSTGRES, PYTHON, Package, REDIS, VALKEY, WRK, install, nginx_program,
-        postgres_programs,
+        CADDY, CHROMEDRIVER, CHROMIUM, DOCKER_COMPOSE, NGINX, POSTGRES, PYTHON, Package, REDIS, SHELLCHECK, VALKEY,
+        WRK, install, nginx_program, postgres_programs,
     },
     host::{cache, program},
     port::Port,
