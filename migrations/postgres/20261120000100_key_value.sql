@@ -17,6 +17,6 @@ CREATE SEQUENCE key_value_revision AS BIGINT;
 
 -- A known text, sealed: shows at the start whether the keys are the ones that this database was written with.
 CREATE TABLE canary (
-    "only"   INTEGER NOT NULL PRIMARY KEY CHECK ("only" = 1),
+    "only" INTEGER NOT NULL PRIMARY KEY CHECK ("only" = 1),
     sealed BYTEA NOT NULL
 );

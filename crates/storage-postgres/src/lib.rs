@@ -12,20 +12,29 @@
 //! - Changes are numbered by the last statement of their transaction, under a lock that the commit
 //!   releases, so the feed is numbered in commit order. The hint is part of the commit.
 
+mod audit;
 mod bus;
+mod clients;
+mod connections;
 mod database;
 mod feed;
+mod grants;
 mod key_value;
 mod keys;
+mod locks;
 mod maintenance;
 mod migrating;
 mod options;
 mod row;
+mod servers;
+mod signing;
+mod tenants;
+mod users;
 
 use std::{fmt, sync::Arc};
 
 use model::Clock;
-use storage::{Bus, Result, Sealer};
+use storage::{Bus, Result, Sealer, repo::Repos};
 
 use crate::{
     bus::Notifications,
@@ -91,6 +100,22 @@ impl Postgres {
         Ok(store)
     }
 
+    /// All repositories of this store.
+    pub fn repos(&self) -> Repos {
+        let store = Arc::new(self.clone());
+        Repos {
+            users: store.clone(),
+            tenants: store.clone(),
+            servers: store.clone(),
+            connections: store.clone(),
+            clients: store.clone(),
+            grants: store.clone(),
+            signing: store.clone(),
+            audit: store.clone(),
+            changes: store,
+        }
+    }
+
     /// What hints travel over.
     pub fn bus(&self) -> Arc<dyn Bus> {
         self.0.bus.clone()
@@ -102,6 +127,11 @@ impl Postgres {
             notifications.stop();
         }
         self.0.database.close().await;
+    }
+
+    /// What seals secret columns.
+    fn sealer(&self) -> &Sealer {
+        &self.0.sealer
     }
 
     /// Begins a transaction that writes. Dropped without [`Write::commit`], nothing of it stays.

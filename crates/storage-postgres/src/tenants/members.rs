@@ -1,0 +1,81 @@
+//! Members of tenants.
+
+use model::{TenantId, UserId};
+use storage::{
+    Result,
+    repo::{Member, Membership},
+};
+
+use super::TenantRow;
+use crate::{
+    Postgres,
+    database::Write,
+    row::{failed, word},
+};
+
+impl Write {
+    /// Adds a member or changes their role. The tenant is held already.
+    pub(super) async fn set_member(&mut self, member: &Member) -> Result<()> {
+        self.hold_user(member.user).await?;
+        sqlx::query!(
+            r#"INSERT INTO member (tenant, "user", role) VALUES ($1, $2, $3)
+               ON CONFLICT (tenant, "user") DO UPDATE SET role = excluded.role"#,
+            member.tenant.uuid(),
+            member.user.uuid(),
+            member.role.as_str(),
+        )
+        .execute(self.on())
+        .await
+        .map_err(failed)?;
+        Ok(())
+    }
+
+    pub(super) async fn delete_member(&mut self, tenant: TenantId, user: UserId) -> Result<bool> {
+        let deleted =
+            sqlx::query!(r#"DELETE FROM member WHERE tenant = $1 AND "user" = $2"#, tenant.uuid(), user.uuid())
+                .execute(self.on())
+                .await
+                .map_err(failed)?;
+        Ok(deleted.rows_affected() == 1)
+    }
+}
+
+impl Postgres {
+    pub(super) async fn members_of(&self, tenant: TenantId) -> Result<Vec<Member>> {
+        let rows = sqlx::query!(r#"SELECT "user", role FROM member WHERE tenant = $1 ORDER BY "user""#, tenant.uuid())
+            .fetch_all(self.read())
+            .await
+            .map_err(failed)?;
+        rows.into_iter()
+            .map(|row| Ok(Member { tenant, user: UserId::from_uuid(row.user), role: word("member.role", &row.role)? }))
+            .collect()
+    }
+
+    pub(super) async fn memberships_of(&self, user: UserId) -> Result<Vec<Membership>> {
+        let rows = sqlx::query!(
+            r#"SELECT tenant.id, tenant_slug.slug, tenant.name, tenant.state, tenant.created_at, member.role
+               FROM member
+               JOIN tenant ON tenant.id = member.tenant
+               JOIN tenant_slug ON tenant_slug.tenant = tenant.id AND tenant_slug.state = 'current'
+               WHERE member."user" = $1
+               ORDER BY tenant_slug.slug"#,
+            user.uuid(),
+        )
+        .fetch_all(self.read())
+        .await
+        .map_err(failed)?;
+        rows.into_iter()
+            .map(|row| {
+                let role = word("member.role", &row.role)?;
+                let tenant = TenantRow {
+                    id: row.id,
+                    slug: row.slug,
+                    name: row.name,
+                    state: row.state,
+                    created_at: row.created_at,
+                };
+                Ok(Membership { tenant: tenant.parse()?, role })
+            })
+            .collect()
+    }
+}
