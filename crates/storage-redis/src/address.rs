@@ -75,6 +75,8 @@ impl RedisOptions {
             _ => Config::from_url_centralized(&url),
         };
         let mut config = parsed.map_err(|_| InvalidOptions::Url)?;
+        // Where every connection begins; a user then needs no right to choose another.
+        config.database = config.database.filter(|database| *database != 0);
         if secure {
             let connector = tls::client(self.ca.as_deref())?.into();
             config.tls = Some(TlsConfig { connector, hostnames: hostnames(&config.server) });

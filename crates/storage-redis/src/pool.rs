@@ -92,8 +92,8 @@ impl Pool {
     /// Makes a call on one of the connections. It was done, or it fails; when it fails after it was sent, it
     /// may have been done.
     pub(crate) async fn run<R>(&self, call: impl AsyncFnOnce(&Line) -> std::result::Result<R, Error>) -> Result<R> {
-        let (lane, line) = self.pick().ok_or_else(|| failed(Error::new(ErrorKind::IO, "no connection is open")))?;
-        let answer = match timeout(DEADLINE, call(&line)).await {
+        let (lane, open) = self.pick().ok_or_else(|| failed(Error::new(ErrorKind::IO, "no connection is open")))?;
+        let answer = match timeout(DEADLINE, call(&open)).await {
             Ok(answer) => answer,
             Err(_) => Err(Error::new(ErrorKind::Timeout, "no answer in time")),
         };
@@ -129,7 +129,7 @@ impl Lane {
     }
 
     fn line(&self) -> Option<Line> {
-        self.state().line.clone().filter(|line| line.is_connected())
+        self.state().line.clone().filter(ClientLike::is_connected)
     }
 
     fn set(&self, line: Option<Line>) {

@@ -1,12 +1,18 @@
-//! The servers that the tests run against, and a prefix for each test.
+//! The servers that the tests run against, a prefix for each test, and some values.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
-use model::{Clock, Entropy as _, OsEntropy, Secret};
+use model::{Clock, Entropy as _, ManualClock, OsEntropy, Secret, Timestamp};
+use storage::{Collection, Durability, Owner, Place};
 use storage_redis::{Redis, RedisOptions};
+use tokio::time::{Instant, sleep};
 
 /// A server that is there before the tests start.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +25,8 @@ impl Server {
     pub(crate) fn url(self) -> String {
         #[expect(clippy::disallowed_methods, reason = "tests are told of servers by the environment")]
         let url = std::env::var(self.0);
-        let run = "run `cargo xtask test`, or `cargo xtask services -- cargo nextest run -p storage-redis`";
+        let run =
+            "run `cargo xtask test`, or `cargo xtask services -- cargo nextest run --profile ci -p storage-redis`";
         url.unwrap_or_else(|_| panic!("{} is not set: {run}", self.0))
     }
 }
@@ -37,5 +44,30 @@ pub(crate) fn options(url: &str, prefix: &str) -> RedisOptions {
 }
 
 pub(crate) async fn connect(url: &str, prefix: &str, clock: Arc<dyn Clock>) -> Redis {
-    Redis::connect(options(url, prefix), clock).await.expect("the server answers")
+    Redis::connect(options(url, prefix), clock).await.unwrap_or_else(|error| {
+        let why = std::error::Error::source(&error).map(ToString::to_string);
+        panic!("{error}: {why:?}")
+    })
+}
+
+pub(crate) fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(Timestamp::from_seconds(1_795_181_820)))
+}
+
+pub(crate) const THINGS: Collection = Collection { name: "things", durability: Durability::Volatile, format: 3 };
+
+pub(crate) fn at(key: &str) -> Place<'_> {
+    Place { owner: Owner::Platform, collection: THINGS, key }
+}
+
+/// Waits until something holds; fails after ten seconds.
+#[track_caller]
+pub(crate) fn soon<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) -> impl Future<Output = ()> {
+    let began = Instant::now();
+    async move {
+        while !holds().await {
+            assert!(began.elapsed() < Duration::from_secs(10), "{what}");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
 }

@@ -1,0 +1,138 @@
+//! Every way to reach a server that a URL can say.
+
+use std::error::Error as _;
+
+use model::Secret;
+use storage::{Keep, KeyValue as _, conformance};
+use storage_redis::{InvalidOptions, Redis, RedisOptions};
+
+use crate::world::{at, clock, connect, options, prefix, soon};
+
+fn authority(name: &str) -> (String, rcgen::Issuer<'static, rcgen::KeyPair>) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let pem = params.self_signed(&key).unwrap().pem();
+    (pem, rcgen::Issuer::new(params, key))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_with_an_authority_of_our_own() {
+    let (ca, issuer) = authority("ours");
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate =
+        rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let server = services::Redis::tls(&certificate.pem(), &key.serialize_pem()).unwrap();
+    assert!(server.url().starts_with("rediss://"));
+    let trusting = |pem: String, prefix: &str| RedisOptions { ca: Some(pem.into()), ..options(&server.url(), prefix) };
+    conformance::key_value(async |clock| Redis::connect(trusting(ca.clone(), &prefix()), clock).await.unwrap()).await;
+    for wrong in [trusting(authority("others").0, "t"), options(&server.url(), "t")] {
+        let Err(error) = Redis::connect(wrong, clock()).await else { panic!("nobody vouches for it") };
+        let source = error.source().map(ToString::to_string).unwrap_or_default();
+        assert!(source.contains("InvalidCertificate(UnknownIssuer)"), "{source}");
+    }
+    let Err(_) = Redis::connect(options(&server.url().replace("rediss", "redis"), "t"), clock()).await else {
+        panic!("it takes no plain text")
+    };
+}
+
+/// The line in docs/storage.md.
+const RIGHTS: &str = "resetkeys resetchannels ~portico:* &portico:* -@all +ping +info +client|id +get +getdel +evalsha +eval +getrange +set +time +scan +publish +subscribe";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_a_user_who_may_do_nothing_else() {
+    let server = services::Redis::acl("portico", "a%40b", RIGHTS).unwrap();
+    let direct = server.url();
+    // In a URL a password is percent-encoded; this one has a percent sign in it.
+    let url = direct.replace("a%40b", "a%2540b");
+    let store = connect(&url, "portico", clock()).await;
+    let first = store.put(at("k"), b"v", Keep::Forever).await.unwrap();
+    store.replace(at("k"), first, b"w", Keep::Until(model::Clock::now(&*clock()))).await.unwrap().unwrap();
+    assert!(store.insert(at("k"), b"x", Keep::Forever).await.unwrap().is_some());
+    assert!(store.take(at("k")).await.unwrap().is_some());
+    let bus = store.bus();
+    bus.hint();
+    bus.hinted().await;
+    let other = Redis::connect(options(&url, "elsewhere"), clock()).await;
+    let Err(error) = other else { panic!("another prefix is not allowed") };
+    assert!(error.source().unwrap().to_string().contains("NOPERM"), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn through_sentinels_to_whoever_is_primary() {
+    let mut sentinel = services::Sentinel::start().unwrap();
+    let store = connect(&sentinel.url(), &prefix(), clock()).await;
+    let before = store.put(at("k"), b"v", Keep::Forever).await.unwrap();
+    soon("the replica has it", async || sentinel.replica.command(&["DBSIZE"]).is_ok_and(|size| size.starts_with(":1")))
+        .await;
+    sentinel.master.kill9();
+    assert!(store.get(at("k")).await.is_err());
+    soon("the replica was promoted", async || store.put(at("k"), b"w", Keep::Forever).await.is_ok()).await;
+    let after = store.get(at("k")).await.unwrap().unwrap().revision;
+    assert!(after > before);
+    let bus = store.bus();
+    bus.hint();
+    bus.hinted().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_a_cluster() {
+    let cluster = services::Cluster::start(3).unwrap();
+    conformance::key_value(async |clock| connect(&cluster.url(), &prefix(), clock).await).await;
+    let ours = prefix();
+    let (one, other) = (connect(&cluster.url(), &ours, clock()).await, connect(&cluster.url(), &ours, clock()).await);
+    for key in 0..100 {
+        one.put(at(&key.to_string()), b"v", Keep::Forever).await.unwrap();
+    }
+    for key in 0..100 {
+        assert!(other.take(at(&key.to_string())).await.unwrap().is_some(), "{key}");
+    }
+    one.bus().hint();
+    tokio::time::timeout(std::time::Duration::from_secs(5), other.bus().hinted()).await.unwrap();
+}
+
+#[test]
+fn options_that_make_no_sense_are_refused_without_a_call() {
+    let check = |url: &str| options(url, "portico").check();
+    for good in [
+        "redis://127.0.0.1",
+        "redis://user:p%40ss@redis.internal:6380/3",
+        "rediss://redis.internal",
+        "redis-sentinel://a:26379/0?sentinelServiceName=main&node=b:26379",
+        "redis-cluster://a:7000?node=b:7001",
+        "rediss-cluster://a:7000",
+        "redis+unix:///run/redis.sock",
+    ] {
+        assert_eq!(check(good), Ok(()), "{good}");
+    }
+    for (bad, why) in [
+        ("", InvalidOptions::Scheme),
+        ("127.0.0.1:6379", InvalidOptions::Scheme),
+        ("postgres://127.0.0.1", InvalidOptions::Scheme),
+        ("redis-other://127.0.0.1", InvalidOptions::Scheme),
+        ("rediss+unix:///run/redis.sock", InvalidOptions::Scheme),
+        ("redis://", InvalidOptions::Url),
+        ("redis://host:port", InvalidOptions::Url),
+        ("redis://host/database", InvalidOptions::Url),
+        ("redis-sentinel://a:26379", InvalidOptions::ServiceName),
+        ("redis-cluster://a:7000?node=b", InvalidOptions::Url),
+    ] {
+        assert_eq!(check(bad), Err(why), "{bad}");
+    }
+    let good = options("redis://h", "portico");
+    assert_eq!(RedisOptions { prefix: "a*".into(), ..good.clone() }.check(), Err(InvalidOptions::Prefix));
+    assert_eq!(RedisOptions { pool: 0, ..good.clone() }.check(), Err(InvalidOptions::Pool));
+    let ca = Some(b"no certificate".to_vec());
+    let secure = RedisOptions { ca, url: Secret::new("rediss://h".to_owned()), ..good };
+    assert_eq!(secure.check(), Err(InvalidOptions::Ca));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_a_unix_socket() {
+    let server = services::Redis::start().unwrap();
+    let url = format!("redis+unix://{}", server.service().home().join("s").display());
+    let store = connect(&url, &prefix(), clock()).await;
+    store.put(at("k"), b"v", Keep::Forever).await.unwrap();
+    assert!(store.delete(at("k")).await.unwrap());
+}
