@@ -19,7 +19,7 @@ use http_kit::{
 use model::{Clock, ConnectionId, Entropy, ManualClock, Secret, SeededEntropy, TenantId, Timestamp};
 use registry::{Directory, NewSetup, Registry};
 use storage::{
-    Follower, LocalBus, MasterKey, Memory, Sealer,
+    Follower, LocalBus, MasterKey, MasterKeys, Memory, Sealer,
     repo::{
         Actor, AuditEvent, Connection, ConnectionKind, ConnectionOwner, Endpoints, Repos, Tenant, TenantState, User,
     },
@@ -54,7 +54,8 @@ impl Bench {
         let (now, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (clock.clone(), Arc::new(SeededEntropy::new(7)));
         let (files, bus) = (tempfile::tempdir().unwrap(), Arc::new(LocalBus::default()));
         let keys = SqliteKeys::open(&files.path().join("keys.db"), OpenOptions::default()).await.unwrap();
-        let sealer = Sealer::open_ring(MasterKey::new([3; 32]), Arc::new(keys), entropy.clone()).await.unwrap();
+        let master = Arc::new(MasterKeys::from(MasterKey::new([3; 32])));
+        let sealer = Sealer::open_ring(master, Arc::new(keys), now.clone(), entropy.clone()).await.unwrap();
         let (path, sealer) = (files.path().join("portico.db"), Arc::new(sealer));
         let store =
             Sqlite::open(&path, OpenOptions::default(), sealer.clone(), now.clone(), bus.clone()).await.unwrap();

@@ -23,7 +23,8 @@ use crate::{
     session::{BrowserSession, SignedIn, hash_hex},
 };
 
-const TRANSACTIONS: Collection = Collection { name: "authorization", durability: Durability::Volatile, format: 1 };
+const TRANSACTIONS: Collection =
+    Collection { name: "authorization", durability: Durability::Volatile, format: 1, reads: &[] };
 /// The cookie that ties transactions to a browser, before its prefix. It says nothing about who somebody
 /// is and is not rotated at sign-in, so that a transaction survives the sign-in that it waits for.
 const COOKIE: &str = "portico_authorization";

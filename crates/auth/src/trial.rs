@@ -24,7 +24,7 @@ use registry::{
 };
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use storage::{Bus, Follower, LocalBus, MasterKey, Memory, Sealed, Sealer, repo::SignInMethod};
+use storage::{Bus, Follower, LocalBus, MasterKey, MasterKeys, Memory, Sealed, Sealer, repo::SignInMethod};
 use storage_sqlite::{OpenOptions, Sqlite, SqliteKeys};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -113,7 +113,8 @@ impl Trial {
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(7));
         let shared = || Arc::clone(&clock) as Arc<dyn Clock>;
         let keys = SqliteKeys::open(&directory.path().join("keys.db"), OpenOptions::default()).await.unwrap();
-        let sealer = Sealer::open_ring(MasterKey::new([3; 32]), Arc::new(keys), Arc::clone(&entropy)).await;
+        let master = Arc::new(MasterKeys::from(MasterKey::new([3; 32])));
+        let sealer = Sealer::open_ring(master, Arc::new(keys), shared(), Arc::clone(&entropy)).await;
         let sealer = Arc::new(sealer.unwrap());
         let bus: Arc<dyn Bus> = Arc::new(LocalBus::default());
         let path = directory.path().join("data.db");

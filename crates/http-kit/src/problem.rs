@@ -129,6 +129,8 @@ impl From<StorageError> for Problem {
         match error {
             StorageError::Unavailable(_) => Self::unavailable(error),
             StorageError::Damaged { .. }
+            | StorageError::Format { .. }
+            | StorageError::UnknownMasterKey { .. }
             | StorageError::Taken(_)
             | StorageError::Newer(_)
             | StorageError::Missing(_)

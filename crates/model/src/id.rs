@@ -51,6 +51,8 @@ kinds! {
     Session = "ses", SessionId;
     /// An audit event.
     Audit = "aud", AuditId;
+    /// A running process that serves.
+    Replica = "rep", ReplicaId;
     /// One HTTP request, in logs and error pages.
     Request = "req", RequestId;
 }

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use model::Entropy;
-use storage::MasterKey;
+use storage::MasterKeys;
 use zeroize::Zeroizing;
 
 /// The directory of the embedded store: the database, the wrapped keys apart from it, and the master key.
@@ -89,8 +89,9 @@ impl DataDir {
         }
     }
 
-    /// The master key; made when there is none. Of several processes that start at once, all get the same.
-    pub fn master_key(&self, entropy: &dyn Entropy) -> anyhow::Result<MasterKey> {
+    /// The master keys; one is made when there is none. Of several processes that start at once, all get
+    /// the same.
+    pub fn master_key(&self, entropy: &dyn Entropy) -> anyhow::Result<MasterKeys> {
         let path = self.0.join("master.key");
         if !path.exists() {
             self.make_master_key(&path, entropy).with_context(|| cannot_write(&path))?;
@@ -99,9 +100,7 @@ impl DataDir {
         File::open(&path)
             .and_then(|mut file| file.read_to_end(&mut bytes))
             .with_context(|| format!("{} cannot be read", path.display()))?;
-        let key = <[u8; 32]>::try_from(bytes.as_slice());
-        let key = key.ok().with_context(|| format!("{} is damaged: it must hold 32 bytes", path.display()))?;
-        Ok(MasterKey::new(key))
+        MasterKeys::parse(&bytes).with_context(|| format!("{} cannot be used", path.display()))
     }
 
     /// Writes the key beside its place first: what appears there under its name is whole.
@@ -227,7 +226,7 @@ mod tests {
         dir.make_master_key(&parent.path().join("master.key"), &OsEntropy).unwrap();
         assert_eq!(fs::read(parent.path().join("master.key")).unwrap(), first);
         fs::write(parent.path().join("master.key"), b"short").unwrap();
-        assert!(dir.master_key(&OsEntropy).unwrap_err().to_string().contains("damaged"));
+        assert!(dir.master_key(&OsEntropy).unwrap_err().to_string().contains("cannot be used"));
     }
 
     #[test]

@@ -64,7 +64,8 @@ impl Store {
         let master = dir.master_key(&*entropy)?;
         let bus: Arc<dyn Bus> = Arc::new(LocalBus::default());
         let keys = Arc::new(SqliteKeys::open(&dir.keys(), OpenOptions::default()).await.with_context(what)?);
-        let sealer = Sealer::open_ring(master, Arc::clone(&keys) as _, Arc::clone(&entropy)).await;
+        let wrapped = Arc::clone(&keys) as _;
+        let sealer = Sealer::open_ring(Arc::new(master), wrapped, Arc::clone(&clock), Arc::clone(&entropy)).await;
         let sealer = Arc::new(sealer.with_context(what)?);
         let (path, options) = (dir.database(), OpenOptions::default());
         let sqlite = Sqlite::open(&path, options, Arc::clone(&sealer), Arc::clone(&clock), Arc::clone(&bus));

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use model::{TenantId, UserId};
-use storage::{Change, ChangeKind, Result, repo::Changes};
+use storage::{Change, ChangeKind, Owner, Result, repo::Changes};
 
 use crate::{
     Sqlite,
@@ -69,5 +69,14 @@ impl Changes for Sqlite {
                 })
             })
             .collect()
+    }
+
+    async fn data_keys_changed(&self, owners: &[Owner]) -> Result<u64> {
+        let mut write = self.write().await?;
+        for owner in owners {
+            write.change_keys(*owner).await?;
+        }
+        write.commit().await?;
+        self.head().await
     }
 }

@@ -10,17 +10,19 @@ use crate::{
     row::{count, time},
 };
 
-struct ValueRow {
-    value: Vec<u8>,
-    revision: i64,
-    expires_at: Option<i64>,
+pub(crate) struct ValueRow {
+    pub(crate) value: Vec<u8>,
+    pub(crate) revision: i64,
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) format: i64,
 }
 
 impl ValueRow {
-    fn entry(self) -> Result<Entry> {
+    pub(crate) fn entry(self) -> Result<Entry> {
         let keep = self.expires_at.map_or(Keep::Forever, |at| Keep::Until(time(at)));
         let revision = Revision(count("key_value.revision", self.revision)?);
-        Ok(Entry { value: Zeroizing::new(self.value), revision, keep })
+        let format = count("key_value.format", self.format)?;
+        Ok(Entry { value: Zeroizing::new(self.value), revision, keep, format })
     }
 
     fn live(&self, now: Timestamp) -> bool {
@@ -34,7 +36,7 @@ impl Write {
         let owner = at.owner.to_string();
         let row = sqlx::query_as!(
             ValueRow,
-            "SELECT value, revision, expires_at
+            "SELECT value, revision, expires_at, format
              FROM key_value
              WHERE owner = ? AND collection = ? AND key = ?",
             owner,
@@ -55,16 +57,18 @@ impl Write {
                 .map_err(failed)?;
         let (owner, expires_at) = (at.owner.to_string(), keep.until().map(Timestamp::millis));
         sqlx::query!(
-            "INSERT INTO key_value (owner, collection, key, value, revision, expires_at)
-             VALUES (?, ?, ?, ?, ?, ?)
+            "INSERT INTO key_value (owner, collection, key, value, revision, expires_at, format)
+             VALUES (?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (owner, collection, key) DO UPDATE
-             SET value = excluded.value, revision = excluded.revision, expires_at = excluded.expires_at",
+             SET value = excluded.value, revision = excluded.revision, expires_at = excluded.expires_at,
+                 format = excluded.format",
             owner,
             at.collection.name,
             at.key,
             value,
             revision,
             expires_at,
+            at.collection.format,
         )
         .execute(self.on())
         .await
@@ -79,7 +83,7 @@ impl KeyValue for Sqlite {
         let owner = at.owner.to_string();
         let row = sqlx::query_as!(
             ValueRow,
-            "SELECT value, revision, expires_at
+            "SELECT value, revision, expires_at, format
              FROM key_value
              WHERE owner = ? AND collection = ? AND key = ?",
             owner,
@@ -116,7 +120,8 @@ impl KeyValue for Sqlite {
             ValueRow,
             r#"DELETE FROM key_value
                WHERE owner = ? AND collection = ? AND key = ?
-               RETURNING value AS "value!", revision AS "revision!: i64", expires_at AS "expires_at?: i64""#,
+               RETURNING value AS "value!", revision AS "revision!: i64", expires_at AS "expires_at?: i64",
+                         format AS "format!: i64""#,
             owner,
             at.collection.name,
             at.key,

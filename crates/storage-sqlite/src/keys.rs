@@ -2,13 +2,13 @@ use std::{fmt, path::Path};
 
 use async_trait::async_trait;
 use sqlx::migrate::Migrator;
-use storage::{ColumnPlace, Owner, Result, StorageError, WrappedKey, WrappedKeys};
+use storage::{ColumnPlace, MasterId, Owner, Result, StorageError, WrappedKey, WrappedKeys};
 
 use crate::{
     Sqlite,
     database::{Database, OpenOptions},
     failed,
-    row::count,
+    row::{count, time, word},
 };
 
 /// The schema of the file of keys.
@@ -41,21 +41,34 @@ impl SqliteKeys {
 impl WrappedKeys for SqliteKeys {
     async fn load(&self, owner: Owner) -> Result<Vec<WrappedKey>> {
         let name = owner.to_string();
-        let rows = sqlx::query!("SELECT id, wrapped FROM data_key WHERE owner = ? ORDER BY id", name)
-            .fetch_all(self.0.writer())
-            .await
-            .map_err(failed)?;
+        let rows =
+            sqlx::query!("SELECT id, master, active_from, wrapped FROM data_key WHERE owner = ? ORDER BY id", name,)
+                .fetch_all(self.0.writer())
+                .await
+                .map_err(failed)?;
         rows.into_iter()
-            .map(|row| Ok(WrappedKey { owner, id: count("data_key.id", row.id)?, wrapped: row.wrapped }))
+            .map(|row| {
+                Ok(WrappedKey {
+                    owner,
+                    id: count("data_key.id", row.id)?,
+                    master: master(&row.master)?,
+                    active_from: time(row.active_from),
+                    wrapped: row.wrapped,
+                })
+            })
             .collect()
     }
 
     async fn insert(&self, key: &WrappedKey) -> Result<bool> {
-        let owner = key.owner.to_string();
+        let (owner, master, active_from) = (key.owner.to_string(), word_of(key.master), key.active_from.millis());
         let inserted = sqlx::query!(
-            "INSERT INTO data_key (owner, id, wrapped) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO data_key (owner, id, master, active_from, wrapped)
+             VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT DO NOTHING",
             owner,
             key.id,
+            master,
+            active_from,
             key.wrapped,
         )
         .execute(self.0.writer())
@@ -64,13 +77,85 @@ impl WrappedKeys for SqliteKeys {
         Ok(inserted.rows_affected() == 1)
     }
 
+    async fn owners(&self, after: Option<Owner>, limit: u32) -> Result<Vec<Owner>> {
+        // Any owner is greater than no text.
+        let after = after.map(|owner| owner.to_string()).unwrap_or_default();
+        let owners = sqlx::query_scalar!(
+            "SELECT DISTINCT owner FROM data_key WHERE owner > ? ORDER BY owner LIMIT ?",
+            after,
+            limit,
+        )
+        .fetch_all(self.0.writer())
+        .await
+        .map_err(failed)?;
+        owners.iter().map(|owner| word("data_key.owner", owner)).collect()
+    }
+
+    async fn count_owners(&self) -> Result<u64> {
+        let owners = sqlx::query_scalar!(r#"SELECT count(DISTINCT owner) AS "owners!: i64" FROM data_key"#)
+            .fetch_one(self.0.writer())
+            .await
+            .map_err(failed)?;
+        count("the number of owners", owners)
+    }
+
+    async fn masters(&self) -> Result<Vec<(Option<MasterId>, u64)>> {
+        let rows =
+            sqlx::query!(r#"SELECT master, count(*) AS "keys!: i64" FROM data_key GROUP BY master ORDER BY master"#)
+                .fetch_all(self.0.writer())
+                .await
+                .map_err(failed)?;
+        rows.into_iter().map(|row| Ok((master(&row.master)?, count("the number of keys", row.keys)?))).collect()
+    }
+
+    async fn rewrap(&self, key: &WrappedKey, old: Option<MasterId>) -> Result<bool> {
+        let (owner, new, old) = (key.owner.to_string(), word_of(key.master), word_of(old));
+        let rewrapped = sqlx::query!(
+            "UPDATE data_key SET master = ?, wrapped = ? WHERE owner = ? AND id = ? AND master = ?",
+            new,
+            key.wrapped,
+            owner,
+            key.id,
+            old,
+        )
+        .execute(self.0.writer())
+        .await
+        .map_err(failed)?;
+        Ok(rewrapped.rows_affected() > 0)
+    }
+
+    async fn remove(&self, owner: Owner, id: u32) -> Result<bool> {
+        let owner = owner.to_string();
+        let removed = sqlx::query!("DELETE FROM data_key WHERE owner = ? AND id = ?", owner, id)
+            .execute(self.0.writer())
+            .await
+            .map_err(failed)?;
+        self.empty_log().await?;
+        Ok(removed.rows_affected() > 0)
+    }
+
     async fn shred(&self, owner: Owner) -> Result<()> {
         let owner = owner.to_string();
         sqlx::query!("DELETE FROM data_key WHERE owner = ?", owner).execute(self.0.writer()).await.map_err(failed)?;
-        // The row is zeroed in the file (secure_delete); the log still holds its page as it was.
+        self.empty_log().await
+    }
+}
+
+impl SqliteKeys {
+    /// A deleted row is zeroed in the file (`secure_delete`); the log still holds its page as it was.
+    async fn empty_log(&self) -> Result<()> {
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(self.0.writer()).await.map_err(failed)?;
         Ok(())
     }
+}
+
+/// A key from before there were rings has no word.
+fn master(word: &str) -> Result<Option<MasterId>> {
+    if word.is_empty() { Ok(None) } else { crate::row::word("data_key.master", word).map(Some) }
+}
+
+fn word_of(master: Option<MasterId>) -> String {
+    master.map(|id| id.to_string()).unwrap_or_default()
 }
 
 /// What the canary says.

@@ -11,6 +11,7 @@
 
 mod audit;
 mod clients;
+mod columns;
 mod connections;
 mod database;
 mod feed;
@@ -19,8 +20,10 @@ mod grants;
 mod key_value;
 mod keys;
 mod maintenance;
+mod replicas;
 mod row;
 mod servers;
+mod shredding;
 mod signing;
 mod tenants;
 mod users;
@@ -84,7 +87,8 @@ impl Sqlite {
             grants: store.clone(),
             signing: store.clone(),
             audit: store.clone(),
-            changes: store,
+            changes: store.clone(),
+            replicas: store,
         }
     }
 

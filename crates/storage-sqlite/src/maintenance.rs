@@ -1,11 +1,16 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use model::Timestamp;
 use storage::{
-    Maintenance, Owner, Result, TOMBSTONE_LIFE,
+    Cursor, Found, Maintenance, Owner, Result, Scan, TOMBSTONE_LIFE,
     repo::{Clients, Grants},
 };
 
-use crate::{Sqlite, database::Write, failed};
+use crate::{Sqlite, database::Write, failed, key_value::ValueRow};
+
+/// How long a replica that was not seen is remembered.
+const REPLICA_MEMORY: Duration = Duration::from_hours(1);
 
 impl Write {
     /// Removes every value of an owner.
@@ -40,6 +45,67 @@ impl Maintenance for Sqlite {
         let values = self.purge_values(now, limit).await?;
         let clients = Clients::purge(self, now, limit).await?;
         let grants = Grants::purge(self, now - TOMBSTONE_LIFE, limit).await?;
-        Ok(values + clients + grants)
+        let replicas = self.purge_replicas(now - REPLICA_MEMORY, limit).await?;
+        let shredded = self.finish_shredding(limit).await?;
+        Ok(values + clients + grants + replicas + shredded)
+    }
+
+    async fn count(&self) -> Result<u64> {
+        let count = sqlx::query_scalar!(r#"SELECT count(*) AS "count!: i64" FROM key_value"#)
+            .fetch_one(self.read())
+            .await
+            .map_err(failed)?;
+        crate::row::count("the number of values", count)
+    }
+
+    async fn scan(&self, after: Option<&Cursor>, limit: u32) -> Result<Scan> {
+        let (owner, collection, key) = after.map(Cursor::place).transpose()?.unwrap_or_default();
+        let rows = sqlx::query!(
+            "SELECT owner, collection, key, value, revision, expires_at, format
+             FROM key_value
+             WHERE (owner, collection, key) > (?, ?, ?)
+             ORDER BY owner, collection, key
+             LIMIT ?",
+            owner,
+            collection,
+            key,
+            limit,
+        )
+        .fetch_all(self.read())
+        .await
+        .map_err(failed)?;
+        let last = rows.last().filter(|_| rows.len() >= limit as usize);
+        let next = last.map(|last| Cursor::behind(&last.owner, &last.collection, &last.key));
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows {
+            let Ok(owner) = row.owner.parse() else {
+                // Nothing can read it: no place has such an owner.
+                tracing::warn!(owner = row.owner, collection = row.collection, "a stored value belongs to nobody");
+                continue;
+            };
+            let (value, revision, expires_at, format) = (row.value, row.revision, row.expires_at, row.format);
+            let entry = ValueRow { value, revision, expires_at, format }.entry()?;
+            found.push(Found { owner, collection: row.collection, key: row.key, entry });
+        }
+        Ok(Scan { found, next })
+    }
+
+    async fn rewrite(&self, found: &Found, value: &[u8]) -> Result<bool> {
+        let owner = found.owner.to_string();
+        let revision = i64::try_from(found.entry.revision.0).unwrap_or(i64::MAX);
+        let mut write = self.write().await?;
+        let rewritten = sqlx::query!(
+            "UPDATE key_value SET value = ? WHERE owner = ? AND collection = ? AND key = ? AND revision = ?",
+            value,
+            owner,
+            found.collection,
+            found.key,
+            revision,
+        )
+        .execute(write.on())
+        .await
+        .map_err(failed)?;
+        write.commit().await?;
+        Ok(rewritten.rows_affected() > 0)
     }
 }

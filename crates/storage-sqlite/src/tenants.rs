@@ -159,9 +159,12 @@ impl Tenants for Sqlite {
         if deleted {
             write.audit(audit).await?;
             write.commit().await?;
+        } else {
+            // What follows writes too.
+            drop(write);
         }
         // Also when the tenant was gone already: an earlier call may have failed just here.
-        self.0.sealer.shred(Owner::Tenant(tenant)).await?;
+        self.shred(Owner::Tenant(tenant)).await?;
         Ok(deleted)
     }
 
@@ -217,6 +220,7 @@ impl Write {
         .map_err(failed)?;
         let deleted = sqlx::query!("DELETE FROM tenant WHERE id = ?", id).execute(self.on()).await.map_err(failed)?;
         self.change_tenant(tenant).await?;
+        self.will_shred(Owner::Tenant(tenant)).await?;
         Ok(deleted.rows_affected() == 1)
     }
 }

@@ -7,8 +7,8 @@ use std::{
 
 use model::{ManualClock, SeededEntropy, Timestamp};
 use storage::{
-    Collection, Durability, Keep, KeyValue as _, LocalBus, Maintenance as _, MasterKey, Owner, Place, Sealed,
-    StorageError, WrappedKeys as _, conformance,
+    Collection, Durability, Keep, KeyValue as _, LocalBus, Maintenance as _, MasterKey, MasterKeys, Owner, Place,
+    Sealed, StorageError, WrappedKey, WrappedKeys as _, conformance,
 };
 use tempfile::TempDir;
 
@@ -35,7 +35,7 @@ fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_seconds(1_795_181_820)))
 }
 
-const COLLECTION: Collection = Collection { name: "things", durability: Durability::Durable, format: 1 };
+const COLLECTION: Collection = Collection { name: "things", durability: Durability::Durable, format: 1, reads: &[] };
 
 fn at(key: &str) -> Place<'_> {
     Place { owner: Owner::Platform, collection: COLLECTION, key }
@@ -53,6 +53,24 @@ async fn sealed_values_conform() {
     conformance::key_value(async |clock| {
         let sealer = conformance::sealer().await;
         Sealed::new(open(&files.next(), sealer.clone(), clock).await.unwrap(), sealer)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn maintenance_conforms() {
+    let files = Files::new();
+    conformance::maintenance(async |clock| open(&files.next(), conformance::sealer().await, clock).await.unwrap())
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sealed_columns_conform() {
+    let files = Files::new();
+    conformance::sealed_columns(async |clock, bus| {
+        let (sealer, options) = (conformance::sealer().await, OpenOptions::default());
+        let store = Sqlite::open(&files.next(), options, sealer, clock, bus).await.unwrap();
+        (store.repos(), store)
     })
     .await;
 }
@@ -151,7 +169,8 @@ async fn other_keys_are_refused_and_not_taken_for_an_empty_store() {
     open(&path, conformance::sealer().await, clock()).await.unwrap().close().await;
     // The keys file was lost: the same master key made new data keys.
     let keys = Arc::new(conformance::MemoryKeys::default());
-    let sealer = Sealer::open_ring(MasterKey::new([0x42; 32]), keys, Arc::new(SeededEntropy::new(1))).await.unwrap();
+    let (master, entropy) = (MasterKeys::from(MasterKey::new([0x42; 32])), Arc::new(SeededEntropy::new(1)));
+    let sealer = Sealer::open_ring(Arc::new(master), keys, clock(), entropy).await.unwrap();
     let opened = open(&path, Arc::new(sealer), clock()).await;
     assert!(matches!(opened, Err(StorageError::WrongMasterKey)), "{opened:?}");
     open(&path, conformance::sealer().await, clock()).await.unwrap();
@@ -183,7 +202,14 @@ async fn shredded_keys_leave_no_trace_in_the_file() {
     let path = files.next();
     let keys = SqliteKeys::open(&path, OpenOptions::default()).await.unwrap();
     let wrapped: Vec<u8> = (0..77).collect();
-    keys.insert(&storage::WrappedKey { owner: Owner::Platform, id: 1, wrapped: wrapped.clone() }).await.unwrap();
+    let key = WrappedKey {
+        owner: Owner::Platform,
+        id: 1,
+        master: None,
+        active_from: Timestamp::default(),
+        wrapped: wrapped.clone(),
+    };
+    keys.insert(&key).await.unwrap();
     let holds = || {
         let all = fs::read_dir(files.0.path()).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
         all.into_iter().any(|bytes| bytes.windows(wrapped.len()).any(|window| window == wrapped))

@@ -237,9 +237,12 @@ impl Users for Sqlite {
         if deleted {
             write.audit(audit).await?;
             write.commit().await?;
+        } else {
+            // What follows writes too.
+            drop(write);
         }
         // Also when the person was gone already: an earlier call may have failed just here.
-        self.0.sealer.shred(Owner::User(user)).await?;
+        self.shred(Owner::User(user)).await?;
         Ok(deleted)
     }
 }
@@ -260,6 +263,7 @@ impl Write {
             sqlx::query!(r#"DELETE FROM "user" WHERE id = ?"#, id).execute(self.on()).await.map_err(failed)?;
         self.delete_values(Owner::User(user)).await?;
         self.change_user(user).await?;
+        self.will_shred(Owner::User(user)).await?;
         Ok(deleted.rows_affected() == 1)
     }
 }

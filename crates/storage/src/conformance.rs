@@ -12,7 +12,9 @@ mod connections;
 mod grants;
 mod key_value;
 mod keys;
+mod maintenance;
 mod people;
+mod replicas;
 mod rotations;
 mod servers;
 mod tenants;
@@ -24,7 +26,7 @@ use model::Clock;
 
 pub use self::keys::{MemoryKeys, sealer};
 use self::world::World;
-use crate::{Bus, KeyValue, LocalBus, WrappedKeys, repo::Repos};
+use crate::{Bus, KeyValue, LocalBus, Maintenance, SealedColumns, WrappedKeys, repo::Repos};
 
 /// How many callers race.
 const CALLERS: usize = 64;
@@ -42,6 +44,22 @@ pub async fn key_value<K: KeyValue + 'static>(make: impl AsyncFn(Arc<dyn Clock>)
     key_value::one_take_wins(&world, fresh().await).await;
     key_value::one_replace_wins(&world, fresh().await).await;
     key_value::no_revision_comes_twice(&world, fresh().await).await;
+}
+
+/// The promises of [`Maintenance`], but for clean-up of what only the backend knows.
+pub async fn maintenance<K: KeyValue + Maintenance + 'static>(make: impl AsyncFn(Arc<dyn Clock>) -> K) {
+    let world = World::new();
+    let fresh = async || make(world.clock.clone()).await;
+    maintenance::finds_every_value_once(&world, &fresh().await).await;
+    maintenance::finds_what_stays_while_others_come_and_go(&world, &fresh().await).await;
+    maintenance::rewrites_exactly_one_write(&world, &fresh().await).await;
+}
+
+/// The promises of [`SealedColumns`].
+pub async fn sealed_columns<C: SealedColumns>(make: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Bus>) -> (Repos, C)) {
+    let world = World::new();
+    let (repos, columns) = make(world.clock.clone(), Arc::new(LocalBus::default())).await;
+    maintenance::finds_and_rewrites_every_column(&world, repos, &columns).await;
 }
 
 /// The promises of the repositories.
@@ -74,6 +92,7 @@ pub async fn repositories(make: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Bus>) -> Re
     rotations::an_ended_family_has_no_children(&world, fresh().await).await;
     keys::one_signing_key_is_first(&world, fresh().await).await;
     changes::the_log_is_apart_by_tenant(&world, fresh().await).await;
+    replicas::are_seen_while_they_live(&world, fresh().await).await;
 }
 
 /// The promises of the change feed.
@@ -84,6 +103,7 @@ pub async fn changes(make: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Bus>) -> Repos) 
     changes::whatever_matters_is_in_the_feed(&world, fresh().await).await;
     changes::a_reader_misses_nothing(&world, fresh().await).await;
     changes::a_hint_follows_the_commit(&world, fresh().await, &*bus).await;
+    changes::changed_keys_name_their_owner(&world, fresh().await).await;
     changes::what_fails_is_not_in_the_feed(&world, fresh().await).await;
 }
 
@@ -93,5 +113,7 @@ pub async fn wrapped_keys<W: WrappedKeys + 'static>(make: impl AsyncFn() -> W) {
     keys::come_back_in_order(&world, &make().await).await;
     keys::one_insert_wins(Arc::new(make().await)).await;
     keys::are_shredded_for_one_owner(&world, &make().await).await;
+    keys::are_rewrapped_by_one(&world, Arc::new(make().await)).await;
+    keys::are_counted_and_removed(&world, &make().await).await;
     keys::a_ring_survives_a_restart(Arc::new(make().await)).await;
 }

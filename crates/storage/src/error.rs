@@ -1,5 +1,7 @@
 use std::error::Error;
 
+use crate::MasterId;
+
 /// A storage call failed. "Not found" is not an error: it is `None`.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
@@ -14,6 +16,16 @@ pub enum StorageError {
         /// What does not fit.
         reason: &'static str,
     },
+    /// A stored value is of a format that this version does not read: another version wrote it.
+    #[error("a stored value of {collection} is of format {found}; this version reads {known}")]
+    Format {
+        /// The collection.
+        collection: String,
+        /// The value's format.
+        found: u8,
+        /// The format that this version writes.
+        known: u8,
+    },
     /// Something with this name or id is already there.
     #[error("{0} is already taken")]
     Taken(&'static str),
@@ -23,6 +35,14 @@ pub enum StorageError {
     /// The master key is not the one that this store was sealed with. Nothing was read or written.
     #[error("the master key does not open the keys of this store: it belongs to another installation, or was replaced")]
     WrongMasterKey,
+    /// A data key is wrapped by a master key that was not given to this process.
+    #[error("the data keys of {owner} are wrapped by the master key {master}, which is not among those given")]
+    UnknownMasterKey {
+        /// Whose data keys.
+        owner: String,
+        /// Which master key.
+        master: MasterId,
+    },
     /// The store was written by a newer version of Portico.
     #[error("the store was written by a newer version: {0}")]
     Newer(String),

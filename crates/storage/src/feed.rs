@@ -2,17 +2,17 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
-use model::{Clock, TenantId, Timestamp};
+use model::{Clock, TenantId, Timestamp, UserId};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Bus, Result};
+use crate::{Bus, Owner, Result};
 
 /// How often the head of the feed is looked at when no hint comes.
 const POLL: Duration = Duration::from_millis(500);
@@ -32,6 +32,9 @@ pub enum ChangeKind {
     Grant,
     /// The signing keys. `subject` is nil.
     SigningKeys,
+    /// The data keys of an owner: there is a new one, or they are gone. `subject` is the tenant or the
+    /// person, and nil for the platform.
+    DataKeys,
 }
 
 /// One row of the feed.
@@ -47,6 +50,28 @@ pub struct Change {
     pub subject: [u8; 16],
 }
 
+impl Change {
+    /// Whose data keys a [`DataKeys`](ChangeKind::DataKeys) change speaks of.
+    pub fn key_owner(&self) -> Owner {
+        match self.tenant {
+            Some(tenant) => Owner::Tenant(tenant),
+            None if self.subject == [0; 16] => Owner::Platform,
+            None => Owner::User(UserId::from_bytes(&self.subject).expect("an id is 16 bytes")),
+        }
+    }
+}
+
+impl Owner {
+    /// The tenant and the subject of a [`DataKeys`](ChangeKind::DataKeys) change about this owner.
+    pub fn in_change(&self) -> (Option<TenantId>, [u8; 16]) {
+        match self {
+            Self::Platform => (None, [0; 16]),
+            Self::Tenant(id) => (Some(*id), *id.bytes()),
+            Self::User(id) => (None, *id.bytes()),
+        }
+    }
+}
+
 /// The feed of changes: every transaction that changes what a request may do appends to it.
 #[async_trait]
 pub trait Changes: Send + Sync + fmt::Debug {
@@ -55,6 +80,10 @@ pub trait Changes: Send + Sync + fmt::Debug {
 
     /// The changes after `sequence`, in order; at most `limit`.
     async fn since(&self, sequence: u64, limit: u32) -> Result<Vec<Change>>;
+
+    /// Appends that the data keys of these owners are others now, in one transaction. Returns the number
+    /// of the last change: who has taken in everything up to it has forgotten the keys as they were.
+    async fn data_keys_changed(&self, owners: &[Owner]) -> Result<u64>;
 }
 
 /// Something that keeps a snapshot of what the feed speaks of.
@@ -79,6 +108,7 @@ pub struct Follower {
     clock: Arc<dyn Clock>,
     followers: Vec<Arc<dyn Follow>>,
     position: Mutex<u64>,
+    taken_in: AtomicU64,
     fresh_at: AtomicI64,
 }
 
@@ -96,7 +126,8 @@ impl Follower {
             follower.reload().await?;
         }
         let (position, fresh_at) = (Mutex::new(head), AtomicI64::new(now.millis()));
-        Ok(Arc::new(Self { changes, bus, clock, followers, position, fresh_at }))
+        let taken_in = AtomicU64::new(head);
+        Ok(Arc::new(Self { changes, bus, clock, followers, position, taken_in, fresh_at }))
     }
 
     /// Takes in everything up to the feed's head. After it returns, what this process wrote before is in
@@ -114,7 +145,13 @@ impl Follower {
                 follower.apply(&changes).await?;
             }
             *position = last.sequence;
+            self.taken_in.store(last.sequence, Ordering::Release);
         }
+    }
+
+    /// The number of the last change that every snapshot of this process has taken in.
+    pub fn position(&self) -> u64 {
+        self.taken_in.load(Ordering::Acquire)
     }
 
     /// When the snapshots were last known to be complete.

@@ -1,7 +1,7 @@
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use async_trait::async_trait;
-use model::{TenantId, Timestamp, UserId};
+use model::{InvalidId, TenantId, Timestamp, UserId};
 use zeroize::Zeroizing;
 
 use crate::Result;
@@ -28,6 +28,18 @@ impl fmt::Display for Owner {
     }
 }
 
+/// Reads what [`Display`](fmt::Display) writes.
+impl FromStr for Owner {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> std::result::Result<Self, InvalidId> {
+        if text == "platform" {
+            return Ok(Self::Platform);
+        }
+        text.parse().map(Self::Tenant).or_else(|_| text.parse().map(Self::User))
+    }
+}
+
 /// What the loss of a collection would cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Durability {
@@ -44,9 +56,11 @@ pub struct Collection {
     pub name: &'static str,
     /// What its loss would cost.
     pub durability: Durability,
-    /// The version of the values' format; part of the associated data, so that a value of another format
-    /// does not open instead of being misread.
+    /// The version of the values' format, stored with each and bound into its seal.
     pub format: u8,
+    /// Older formats that the collection's owner still parses, looking at [`Entry::format`]. A value of
+    /// any other format is refused by name, never misread.
+    pub reads: &'static [u8],
 }
 
 /// Where one value lives.
@@ -101,12 +115,15 @@ pub struct Entry {
     pub revision: Revision,
     /// How long it lives.
     pub keep: Keep,
+    /// The format that it was written in.
+    pub format: u8,
 }
 
 /// A store of values by place. Every call is atomic; each verb says who wins a race.
 ///
 /// An expired value is as absent as one never written, for every verb, by the clock that the store was
-/// made with. Errors mean that something failed; "not there" is `None` or `false`.
+/// made with. A backend stores a collection's format with each value and gives it back; which formats are
+/// read is for [`Sealed`](crate::Sealed) to decide. Errors mean that something failed; "not there" is `None` or `false`.
 #[async_trait]
 pub trait KeyValue: Send + Sync + fmt::Debug {
     /// Reads a value.

@@ -27,9 +27,14 @@ pub use crate::{
     error::StorageError,
     feed::{Change, ChangeKind, Follow, Follower},
     kv::{Collection, Durability, Entry, Keep, KeyValue, Owner, Place, Revision},
-    maintenance::{Maintenance, TOMBSTONE_LIFE, maintain},
+    maintenance::{
+        Cursor, Found, FoundColumn, Maintenance, Scan, ScannedColumns, SealedColumns, TOMBSTONE_LIFE, maintain,
+    },
     memory::Memory,
-    seal::{ColumnPlace, MasterKey, Sealer, WrappedKey, WrappedKeys},
+    seal::{
+        BadMasterKeys, ColumnPlace, InvalidMasterId, MasterId, MasterKey, MasterKeySource, MasterKeys, Sealer,
+        WrappedKey, WrappedKeys,
+    },
     sealed::Sealed,
     split::Split,
     token::{SealedTokens, TokenKind},

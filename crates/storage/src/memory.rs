@@ -1,4 +1,5 @@
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, Mutex, MutexGuard},
@@ -8,7 +9,7 @@ use async_trait::async_trait;
 use model::{Clock, Timestamp};
 use zeroize::Zeroizing;
 
-use crate::{Entry, Keep, KeyValue, Maintenance, Owner, Place, Result, Revision};
+use crate::{Cursor, Entry, Found, Keep, KeyValue, Maintenance, Owner, Place, Result, Revision, Scan, StorageError};
 
 /// How many expired entries a write cleans up: more than it adds, so that the store shrinks while it is
 /// written to, and few, so that no caller pays for the rest.
@@ -20,7 +21,7 @@ pub struct Memory {
     state: Mutex<State>,
 }
 
-type Key = (Owner, &'static str, String);
+type Key = (Owner, Cow<'static, str>, String);
 
 /// Invariant: `by_expiry` has exactly one entry for each entry with an expiry, under that expiry and its
 /// revision.
@@ -36,14 +37,14 @@ impl State {
         self.entries.get(key).filter(|entry| entry.keep.until().is_none_or(|until| now < until))
     }
 
-    fn write(&mut self, key: Key, value: &[u8], keep: Keep) -> Revision {
+    fn write(&mut self, key: Key, value: &[u8], keep: Keep, format: u8) -> Revision {
         self.remove(&key);
         self.last += 1;
         let revision = Revision(self.last);
         if let Some(until) = keep.until() {
             self.by_expiry.insert((until, revision), key.clone());
         }
-        self.entries.insert(key, Entry { value: Zeroizing::new(value.to_vec()), revision, keep });
+        self.entries.insert(key, Entry { value: Zeroizing::new(value.to_vec()), revision, keep, format });
         revision
     }
 
@@ -93,7 +94,7 @@ impl Memory {
 }
 
 fn key(at: Place<'_>) -> Key {
-    (at.owner, at.collection.name, at.key.to_owned())
+    (at.owner, Cow::Borrowed(at.collection.name), at.key.to_owned())
 }
 
 #[async_trait]
@@ -103,13 +104,17 @@ impl KeyValue for Memory {
     }
 
     async fn put(&self, at: Place<'_>, value: &[u8], keep: Keep) -> Result<Revision> {
-        Ok(self.cleaned().0.write(key(at), value, keep))
+        Ok(self.cleaned().0.write(key(at), value, keep, at.collection.format))
     }
 
     async fn insert(&self, at: Place<'_>, value: &[u8], keep: Keep) -> Result<Option<Revision>> {
         let (mut state, now) = self.cleaned();
         let key = key(at);
-        Ok(if state.live(&key, now).is_some() { None } else { Some(state.write(key, value, keep)) })
+        Ok(if state.live(&key, now).is_some() {
+            None
+        } else {
+            Some(state.write(key, value, keep, at.collection.format))
+        })
     }
 
     async fn take(&self, at: Place<'_>) -> Result<Option<Entry>> {
@@ -122,7 +127,7 @@ impl KeyValue for Memory {
         let (mut state, now) = self.cleaned();
         let key = key(at);
         let fits = state.live(&key, now).is_some_and(|entry| entry.revision == expected);
-        Ok(fits.then(|| state.write(key, value, keep)))
+        Ok(fits.then(|| state.write(key, value, keep, at.collection.format)))
     }
 
     async fn delete(&self, at: Place<'_>) -> Result<bool> {
@@ -134,6 +139,40 @@ impl KeyValue for Memory {
 impl Maintenance for Memory {
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
         Ok(self.state().clean(now, limit as usize) as u64)
+    }
+
+    async fn count(&self) -> Result<u64> {
+        Ok(self.state().entries.len() as u64)
+    }
+
+    async fn scan(&self, after: Option<&Cursor>, limit: u32) -> Result<Scan> {
+        let after = after.map(Cursor::place).transpose()?;
+        let after = match after {
+            Some((owner, collection, key)) => {
+                let owner = owner.parse().map_err(|_| StorageError::damaged("a cursor", "it names no owner"))?;
+                Some((owner, Cow::Owned(collection.to_owned()), key.to_owned()))
+            }
+            None => None,
+        };
+        let state = self.state();
+        let mut keys: Vec<&Key> =
+            state.entries.keys().filter(|key| after.as_ref().is_none_or(|after| *key > after)).collect();
+        keys.sort_unstable();
+        keys.truncate(limit as usize);
+        let found = keys.into_iter().map(|key| Found {
+            owner: key.0,
+            collection: key.1.clone().into_owned(),
+            key: key.2.clone(),
+            entry: state.entries[key].clone(),
+        });
+        Ok(Scan::full_page(found.collect(), limit))
+    }
+
+    async fn rewrite(&self, found: &Found, value: &[u8]) -> Result<bool> {
+        let key = (found.owner, Cow::Owned(found.collection.clone()), found.key.clone());
+        let mut state = self.state();
+        let entry = state.entries.get_mut(&key).filter(|entry| entry.revision == found.entry.revision);
+        Ok(entry.map(|entry| entry.value = Zeroizing::new(value.to_vec())).is_some())
     }
 }
 

@@ -11,6 +11,7 @@ mod audit;
 mod clients;
 mod connections;
 mod grants;
+mod replicas;
 mod servers;
 mod signing;
 mod tenants;
@@ -24,6 +25,7 @@ pub use self::{
     clients::{ApplicationType, AuthMethod, Client, ClientOrigin, Clients},
     connections::{Connection, ConnectionKind, ConnectionOwner, Connections, Endpoints},
     grants::{Code, Grant, GrantState, Grants, Redeemed, Refresh, RefreshFamily, Rotated, TokenHash},
+    replicas::{Replica, Replicas},
     servers::{LiveServer, Server, ServerRevision, ServerState, Servers},
     signing::{KeyState, SigningKey, SigningKeys},
     tenants::{Member, Membership, Tenant, TenantState, TenantView, Tenants},
@@ -53,4 +55,6 @@ pub struct Repos {
     pub audit: Arc<dyn AuditLog>,
     /// The change feed.
     pub changes: Arc<dyn Changes>,
+    /// The processes that serve.
+    pub replicas: Arc<dyn Replicas>,
 }

@@ -1,57 +1,25 @@
+mod master;
 mod ring;
+mod rings;
+mod wrapped;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, RwLock},
+};
 
 use async_trait::async_trait;
 use hkdf::Hkdf;
-use model::Entropy;
+use model::{Clock, Entropy, Timestamp};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use self::ring::{Ring, Rings};
-use crate::{Owner, Result, StorageError, aead};
-
-/// The key that wraps data keys. Kept outside of every database.
-#[derive(Clone)]
-pub struct MasterKey(Zeroizing<[u8; 32]>);
-
-impl MasterKey {
-    /// From 32 random bytes.
-    pub fn new(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
-    }
-}
-
-impl fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MasterKey")
-    }
-}
-
-/// A data key as it is stored: sealed by the master key, bound to its owner and id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WrappedKey {
-    /// Whose values it seals.
-    pub owner: Owner,
-    /// Which of the owner's keys: the newest (greatest) seals, all of them open.
-    pub id: u32,
-    /// The key, sealed.
-    pub wrapped: Vec<u8>,
-}
-
-/// Where wrapped data keys are kept: apart from the data and from its backups, so that deleting an
-/// owner's keys here makes every copy of their data unreadable.
-#[async_trait]
-pub trait WrappedKeys: Send + Sync + fmt::Debug {
-    /// An owner's keys, oldest first.
-    async fn load(&self, owner: Owner) -> Result<Vec<WrappedKey>>;
-
-    /// Adds a key if the owner has none with its id. Of several callers exactly one gets `true`.
-    async fn insert(&self, key: &WrappedKey) -> Result<bool>;
-
-    /// Deletes an owner's keys for good.
-    async fn shred(&self, owner: Owner) -> Result<()>;
-}
+pub use self::{
+    master::{BadMasterKeys, InvalidMasterId, MasterId, MasterKey, MasterKeySource, MasterKeys},
+    wrapped::{WrappedKey, WrappedKeys},
+};
+use self::{ring::Ring, rings::Rings, wrapped::Locked};
+use crate::{Change, ChangeKind, Follow, Owner, Result, StorageError, aead};
 
 /// Which column of which row a sealed value stands in.
 #[derive(Clone, Copy, Debug)]
@@ -71,8 +39,10 @@ pub struct ColumnPlace<'a> {
 /// Invariants: a data key is in memory only wrapped in types that wipe it, at most for the 1024 owners
 /// used last; an owner without a key gets one at the first seal, never at an open.
 pub struct Sealer {
-    master: MasterKey,
+    source: Arc<dyn MasterKeySource>,
+    masters: RwLock<MasterKeys>,
     keys: Arc<dyn WrappedKeys>,
+    clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     rings: Rings,
 }
@@ -84,13 +54,22 @@ impl fmt::Debug for Sealer {
 }
 
 impl Sealer {
-    /// A sealer whose data keys are in `keys`. Makes the platform's key if there is none; fails with
-    /// [`StorageError::WrongMasterKey`] when the platform's key does not open with `master`, so that a
-    /// wrong master key is never taken for "no data".
-    pub async fn open_ring(master: MasterKey, keys: Arc<dyn WrappedKeys>, entropy: Arc<dyn Entropy>) -> Result<Self> {
-        let sealer = Self { master, keys, entropy, rings: Rings::default() };
+    /// A sealer whose data keys are in `keys`, wrapped by the master keys of `source`. Makes the platform's
+    /// key if there is none; fails with [`StorageError::WrongMasterKey`] when the platform's keys do not
+    /// all open, so that a wrong master key is never taken for "no data".
+    pub async fn open_ring(
+        source: Arc<dyn MasterKeySource>,
+        keys: Arc<dyn WrappedKeys>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self> {
+        let masters = RwLock::new(source.read()?);
+        let sealer = Self { source, masters, keys, clock, entropy, rings: Rings::default() };
         sealer.ring_or_new(Owner::Platform).await.map_err(|error| match error {
-            StorageError::Damaged { .. } => StorageError::WrongMasterKey,
+            StorageError::Damaged { .. } | StorageError::UnknownMasterKey { .. } => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the master key does not fit");
+                StorageError::WrongMasterKey
+            }
             other => other,
         })?;
         Ok(sealer)
@@ -117,10 +96,10 @@ impl Sealer {
     }
 
     /// A key for one purpose (`csrf`, `session-id`, …), the same on every replica and after every restart
-    /// (HKDF-SHA-256, RFC 5869, of the platform's oldest data key).
+    /// (HKDF-SHA-256, RFC 5869, of the platform's first data key).
     pub async fn derive(&self, purpose: &str) -> Result<Zeroizing<[u8; 32]>> {
         let ring = self.ring_or_new(Owner::Platform).await?;
-        Ok(expand(ring.oldest().secret(), "derived", purpose))
+        Ok(expand(ring.keys()[0].secret(), "derived", purpose))
     }
 
     /// Deletes an owner's keys and forgets them here: nothing that was sealed for the owner can be opened
@@ -133,8 +112,8 @@ impl Sealer {
 
     pub(crate) async fn seal_parts(&self, owner: Owner, parts: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>> {
         let ring = self.ring_or_new(owner).await?;
-        let newest = ring.newest();
-        Ok(newest.cipher().seal(newest.id(), &bound(&owner.to_string(), parts), plain, &*self.entropy))
+        let key = ring.sealing(self.clock.now());
+        Ok(key.cipher().seal(key.id(), &bound(&owner.to_string(), parts), plain, &*self.entropy))
     }
 
     pub(crate) async fn open_parts(
@@ -163,11 +142,24 @@ impl Sealer {
         }
         let era = self.rings.era();
         let wrapped = self.keys.load(owner).await?;
-        let ring = Ring::unwrap(&self.master, owner, &wrapped)?.map(Arc::new);
+        let ring = self.unwrap(owner, &wrapped)?.map(Arc::new);
         if let Some(ring) = &ring {
             self.rings.keep(owner, ring, era);
         }
         Ok(ring)
+    }
+
+    fn unwrap(&self, owner: Owner, wrapped: &[WrappedKey]) -> Result<Option<Ring>> {
+        let ring = Ring::unwrap(&self.masters(), owner, wrapped);
+        let Err(Locked::Master(_)) = ring else { return ring.map_err(|why| why.into_error(owner)) };
+        // Somebody was given a new master key before this process was.
+        let masters = self.source.read()?;
+        *self.masters.write().expect("no holder panics") = masters.clone();
+        Ring::unwrap(&masters, owner, wrapped).map_err(|why| why.into_error(owner))
+    }
+
+    fn masters(&self) -> MasterKeys {
+        self.masters.read().expect("no holder panics").clone()
     }
 
     /// The owner's keys; the first one is made if there is none.
@@ -175,10 +167,29 @@ impl Sealer {
         if let Some(ring) = self.ring(owner).await? {
             return Ok(ring);
         }
-        let first = Ring::wrap_first(&self.master, owner, &*self.entropy);
+        let mut secret = Zeroizing::new([0; 32]);
+        self.entropy.fill(&mut *secret);
+        let always = (1, Timestamp::default());
+        let first = WrappedKey::wrap(self.masters().newest(), owner, always, &secret, &*self.entropy);
         // Whoever was first, what is stored now is the key: of two callers neither uses a key of its own.
         self.keys.insert(&first).await?;
         self.ring(owner).await?.ok_or_else(|| StorageError::unavailable("the new data key cannot be read back"))
+    }
+}
+
+/// Other replicas' changes: what this process remembers of the keys is forgotten and read anew when needed.
+#[async_trait]
+impl Follow for Sealer {
+    async fn reload(&self) -> Result<()> {
+        self.rings.forget_all();
+        Ok(())
+    }
+
+    async fn apply(&self, changes: &[Change]) -> Result<()> {
+        for change in changes.iter().filter(|change| change.kind == ChangeKind::DataKeys) {
+            self.rings.forget(change.key_owner());
+        }
+        Ok(())
     }
 }
 

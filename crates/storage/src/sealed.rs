@@ -3,11 +3,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use model::Timestamp;
 
-use crate::{Entry, Keep, KeyValue, Maintenance, Place, Result, Revision, Sealer};
+use crate::{
+    Collection, Cursor, Entry, Found, Keep, KeyValue, Maintenance, Place, Result, Revision, Scan, Sealer, StorageError,
+};
 
 /// Encrypts what it writes to `inner` and decrypts what it reads.
 ///
-/// Invariant: a sealed value opens only at the place, and with the expiry, that it was sealed for.
+/// Invariant: a sealed value opens only at the place, and with the expiry and the format, that it was sealed
+/// for; and a format that its collection does not read is refused by name.
 #[derive(Debug)]
 pub struct Sealed<K> {
     inner: K,
@@ -22,24 +25,30 @@ impl<K> Sealed<K> {
 
     async fn seal(&self, at: Place<'_>, value: &[u8], keep: Keep) -> Result<Vec<u8>> {
         let (format, keep) = ([at.collection.format], keep_bytes(keep));
-        self.sealer.seal_parts(at.owner, &parts(&at, &format, &keep), value).await
+        self.sealer.seal_parts(at.owner, &value_parts(at.collection.name, at.key, &format, &keep), value).await
     }
 
     async fn open(&self, at: Place<'_>, found: Option<Entry>) -> Result<Option<Entry>> {
-        let Some(Entry { value, revision, keep }) = found else { return Ok(None) };
-        let (format, kept) = ([at.collection.format], keep_bytes(keep));
-        let place = || at.collection.name.to_owned();
-        let value = self.sealer.open_parts(at.owner, &parts(&at, &format, &kept), &value, place).await?;
-        Ok(Some(Entry { value, revision, keep }))
+        let Some(entry) = found else { return Ok(None) };
+        let (format, kept) = ([entry.format], keep_bytes(entry.keep));
+        let Collection { name, format: known, reads, .. } = at.collection;
+        // Opened first: what a stored format says is believed only when it is the one that was sealed.
+        let parts = value_parts(name, at.key, &format, &kept);
+        let value = self.sealer.open_parts(at.owner, &parts, &entry.value, || name.to_owned()).await?;
+        if entry.format != known && !reads.contains(&entry.format) {
+            return Err(StorageError::Format { collection: name.to_owned(), found: entry.format, known });
+        }
+        Ok(Some(Entry { value, ..entry }))
     }
 }
 
-fn parts<'a>(at: &Place<'a>, format: &'a [u8], keep: &'a [u8]) -> [&'a [u8]; 5] {
-    [b"key-value", at.collection.name.as_bytes(), format, at.key.as_bytes(), keep]
+/// What a value is bound to besides its owner.
+pub(crate) fn value_parts<'a>(name: &'a str, key: &'a str, format: &'a [u8], keep: &'a [u8]) -> [&'a [u8]; 5] {
+    [b"key-value", name.as_bytes(), format, key.as_bytes(), keep]
 }
 
 /// One text per [`Keep`]: nothing for ever, else the moment.
-fn keep_bytes(keep: Keep) -> Vec<u8> {
+pub(crate) fn keep_bytes(keep: Keep) -> Vec<u8> {
     keep.until().map(|at| at.millis().to_be_bytes().to_vec()).unwrap_or_default()
 }
 
@@ -74,6 +83,18 @@ impl<K: KeyValue> KeyValue for Sealed<K> {
 impl<K: Maintenance> Maintenance for Sealed<K> {
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
         self.inner.purge(now, limit).await
+    }
+
+    async fn count(&self) -> Result<u64> {
+        self.inner.count().await
+    }
+
+    async fn scan(&self, after: Option<&Cursor>, limit: u32) -> Result<Scan> {
+        self.inner.scan(after, limit).await
+    }
+
+    async fn rewrite(&self, found: &Found, value: &[u8]) -> Result<bool> {
+        self.inner.rewrite(found, value).await
     }
 }
 

@@ -18,7 +18,7 @@ use registry::{
     Directory, Registry,
     apply::{File, Plan},
 };
-use storage::{Bus, Follower, LocalBus, MasterKey, Memory, Sealed, Sealer, repo::Repos};
+use storage::{Bus, Follower, LocalBus, MasterKey, MasterKeys, Memory, Sealed, Sealer, repo::Repos};
 use storage_sqlite::{OpenOptions, Sqlite, SqliteKeys};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -71,7 +71,8 @@ impl Bench {
         let shared = || Arc::clone(&clock) as Arc<dyn Clock>;
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(7));
         let keys = SqliteKeys::open(&folder.path().join("keys.db"), OpenOptions::default()).await.unwrap();
-        let sealer = Sealer::open_ring(MasterKey::new([3; 32]), Arc::new(keys), Arc::clone(&entropy)).await;
+        let master = Arc::new(MasterKeys::from(MasterKey::new([3; 32])));
+        let sealer = Sealer::open_ring(master, Arc::new(keys), shared(), Arc::clone(&entropy)).await;
         let sealer = Arc::new(sealer.unwrap());
         let bus: Arc<dyn Bus> = Arc::new(LocalBus::default());
         let path = folder.path().join("data.db");

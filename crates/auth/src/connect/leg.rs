@@ -21,7 +21,7 @@ const MOST: usize = 8;
 /// What a `state` of ours is at most, in bytes.
 const LONGEST_STATE: usize = 128;
 
-const LEGS: Collection = Collection { name: "sign-in", durability: Durability::Volatile, format: 1 };
+const LEGS: Collection = Collection { name: "sign-in", durability: Durability::Volatile, format: 1, reads: &[] };
 
 /// What is remembered of a round trip. Stored sealed, under the hash of its `state`.
 #[derive(Serialize, Deserialize)]

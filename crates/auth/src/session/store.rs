@@ -23,7 +23,7 @@ const RENEW_AFTER: Duration = Duration::from_mins(5);
 /// How often a write is tried again when another one came between.
 const TRIES: usize = 4;
 
-const SESSIONS: Collection = Collection { name: "session", durability: Durability::Durable, format: 1 };
+const SESSIONS: Collection = Collection { name: "session", durability: Durability::Durable, format: 1, reads: &[] };
 
 /// Sessions in our key-value store.
 ///

@@ -25,7 +25,7 @@ pub(super) const PATH: &str = "/setup";
 /// Where the hash of the token is: one place, so that a new link makes the older one useless.
 pub(super) const LINK: Place<'_> = Place {
     owner: Owner::Platform,
-    collection: Collection { name: "setup", durability: Durability::Durable, format: 1 },
+    collection: Collection { name: "setup", durability: Durability::Durable, format: 1, reads: &[] },
     key: "link",
 };
 

@@ -17,7 +17,7 @@ use model::{
 use registry::{Directory, Registry};
 use serde_json::{Value, json};
 use storage::{
-    Follow, Follower, LocalBus, MasterKey, Memory, SealedTokens, Sealer,
+    Follow, Follower, LocalBus, MasterKey, MasterKeys, Memory, SealedTokens, Sealer,
     repo::{
         Actor, AuditEvent, Member, Repos, Server, ServerRevision, ServerState, Tenant, TenantState, User, UserState,
     },
@@ -157,7 +157,8 @@ impl World {
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_795_181_820)));
         let (entropy, bus) = (Arc::new(OsEntropy), Arc::new(LocalBus::default()));
         let keys = SqliteKeys::open(&files.path().join("keys"), OpenOptions::default()).await.unwrap();
-        let sealer = Sealer::open_ring(MasterKey::new([7; 32]), Arc::new(keys), entropy.clone()).await.unwrap();
+        let master = Arc::new(MasterKeys::from(MasterKey::new([7; 32])));
+        let sealer = Sealer::open_ring(master, Arc::new(keys), clock.clone(), entropy.clone()).await.unwrap();
         let sealer = Arc::new(sealer);
         let data = files.path().join("data");
         let store =

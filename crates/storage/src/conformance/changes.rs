@@ -6,7 +6,7 @@ use model::Role;
 
 use super::world::{World, race};
 use crate::{
-    Bus, ChangeKind, StorageError,
+    Bus, Change, ChangeKind, Owner, StorageError,
     repo::{ConnectionOwner, Member, Repos, Server, ServerState, Tenant, TenantState, User, UserState},
 };
 
@@ -54,11 +54,22 @@ pub(super) async fn whatever_matters_is_in_the_feed(world: &World, repos: Repos)
     assert_eq!(after(&repos, &mut head).await, [("grant".to_owned(), *one.id.bytes())].into());
     repos.users.delete(alice.id, &world.audit("a")).await.unwrap();
     let grant = ("grant".to_owned(), *two.id.bytes());
-    assert_eq!(after(&repos, &mut head).await, [tenant.clone(), user, grant].into());
+    let keys = |subject| ("data-keys".to_owned(), subject);
+    assert_eq!(after(&repos, &mut head).await, [tenant.clone(), user, grant, keys(*alice.id.bytes())].into());
     repos.servers.delete(server.tenant, server.id, &world.audit("a")).await.unwrap();
     assert_eq!(after(&repos, &mut head).await, [tenant.clone()].into());
     repos.tenants.delete(server.tenant, &world.audit("a")).await.unwrap();
-    assert_eq!(after(&repos, &mut head).await, [tenant].into());
+    assert_eq!(after(&repos, &mut head).await, [tenant, keys(*server.tenant.bytes())].into());
+}
+
+pub(super) async fn changed_keys_name_their_owner(world: &World, repos: Repos) {
+    let owners = [Owner::Platform, Owner::Tenant(world.id()), Owner::User(world.id())];
+    let last = repos.changes.data_keys_changed(&owners).await.unwrap();
+    assert_eq!(last, repos.changes.head().await.unwrap());
+    let changes = repos.changes.since(0, 10).await.unwrap();
+    assert!(changes.iter().all(|change| change.kind == ChangeKind::DataKeys));
+    assert_eq!(changes.iter().map(Change::key_owner).collect::<Vec<_>>(), owners);
+    assert_eq!(repos.changes.data_keys_changed(&[]).await.unwrap(), last, "nothing to say");
 }
 
 pub(super) async fn a_reader_misses_nothing(world: &World, repos: Repos) {

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{Collection, Durability, Keep, KeyValue, Owner, Place, Revision};
 
-const CODES: Collection = Collection { name: "codes", durability: Durability::Durable, format: 1 };
-const OTHERS: Collection = Collection { name: "others", durability: Durability::Durable, format: 1 };
+const CODES: Collection = Collection { name: "codes", durability: Durability::Durable, format: 1, reads: &[] };
+const OTHERS: Collection = Collection { name: "others", durability: Durability::Durable, format: 1, reads: &[] };
 
 fn at(key: &str) -> Place<'_> {
     Place { owner: Owner::Platform, collection: CODES, key }
@@ -25,6 +25,7 @@ pub(super) async fn reads_what_was_written(world: &World, store: &impl KeyValue)
     let first = store.put(at("k"), b"one", Keep::Forever).await.unwrap();
     let second = store.put(at("k"), b"two", until).await.unwrap();
     let entry = store.get(at("k")).await.unwrap().unwrap();
+    assert_eq!(entry.format, CODES.format);
     assert_eq!((entry.value.as_slice(), entry.revision, entry.keep), (&b"two"[..], second, until));
     assert!(second > first);
     assert!(store.delete(at("k")).await.unwrap());

@@ -1,19 +1,19 @@
 //! Wrapped data keys and signing keys.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
 use async_trait::async_trait;
-use model::{Secret, SeededEntropy};
+use model::{Secret, SeededEntropy, SystemClock, Timestamp};
 
 use super::{
     CALLERS,
     world::{World, race},
 };
 use crate::{
-    ChangeKind, MasterKey, Owner, Result, Sealer, StorageError, WrappedKey, WrappedKeys,
+    ChangeKind, MasterId, MasterKey, MasterKeys, Owner, Result, Sealer, StorageError, WrappedKey, WrappedKeys,
     repo::{KeyState, Repos, SigningKey},
 };
 
@@ -36,6 +36,43 @@ impl WrappedKeys for MemoryKeys {
         Ok(free)
     }
 
+    async fn owners(&self, after: Option<Owner>, limit: u32) -> Result<Vec<Owner>> {
+        let after = after.map(|owner| owner.to_string()).unwrap_or_default();
+        let mut owners: Vec<Owner> = self.0.lock().unwrap().keys().map(|(owner, _)| *owner).collect();
+        owners.retain(|owner| owner.to_string() > after);
+        owners.sort_by_key(Owner::to_string);
+        owners.dedup();
+        owners.truncate(limit as usize);
+        Ok(owners)
+    }
+
+    async fn count_owners(&self) -> Result<u64> {
+        let owners: BTreeSet<Owner> = self.0.lock().unwrap().keys().map(|(owner, _)| *owner).collect();
+        Ok(owners.len() as u64)
+    }
+
+    async fn masters(&self) -> Result<Vec<(Option<MasterId>, u64)>> {
+        let mut masters = BTreeMap::<_, u64>::new();
+        for key in self.0.lock().unwrap().values() {
+            *masters.entry(key.master).or_default() += 1;
+        }
+        Ok(masters.into_iter().collect())
+    }
+
+    async fn rewrap(&self, key: &WrappedKey, old: Option<MasterId>) -> Result<bool> {
+        let mut keys = self.0.lock().unwrap();
+        let stored = keys.get_mut(&(key.owner, key.id)).filter(|stored| stored.master == old);
+        let rewrapped = stored.map(|stored| {
+            stored.master = key.master;
+            stored.wrapped.clone_from(&key.wrapped);
+        });
+        Ok(rewrapped.is_some())
+    }
+
+    async fn remove(&self, owner: Owner, id: u32) -> Result<bool> {
+        Ok(self.0.lock().unwrap().remove(&(owner, id)).is_some())
+    }
+
     async fn shred(&self, owner: Owner) -> Result<()> {
         self.0.lock().unwrap().retain(|(whose, _), _| *whose != owner);
         Ok(())
@@ -44,12 +81,14 @@ impl WrappedKeys for MemoryKeys {
 
 /// A sealer over keys of its own.
 pub async fn sealer() -> Arc<Sealer> {
-    let (master, keys) = (MasterKey::new([0x42; 32]), Arc::new(MemoryKeys::default()));
-    Arc::new(Sealer::open_ring(master, keys, Arc::new(SeededEntropy::new(42))).await.unwrap())
+    let (master, keys) = (MasterKeys::from(MasterKey::new([0x42; 32])), Arc::new(MemoryKeys::default()));
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SeededEntropy::new(42)));
+    Arc::new(Sealer::open_ring(Arc::new(master), keys, clock, entropy).await.unwrap())
 }
 
 fn key(owner: Owner, id: u32, byte: u8) -> WrappedKey {
-    WrappedKey { owner, id, wrapped: vec![byte; 77] }
+    let (master, active_from) = (Some(MasterId([byte; 8])), Timestamp::from_millis(i64::from(byte)));
+    WrappedKey { owner, id, master, active_from, wrapped: vec![byte; 77] }
 }
 
 pub(super) async fn come_back_in_order(world: &World, keys: &impl WrappedKeys) {
@@ -88,10 +127,60 @@ pub(super) async fn are_shredded_for_one_owner(world: &World, keys: &impl Wrappe
     assert_eq!(keys.load(beta).await.unwrap().len(), 2);
 }
 
+pub(super) async fn are_rewrapped_by_one(world: &World, keys: Arc<impl WrappedKeys + 'static>) {
+    let acme = Owner::Tenant(world.id());
+    let old = WrappedKey { master: None, active_from: Timestamp::default(), ..key(acme, 1, 1) };
+    keys.insert(&old).await.unwrap();
+    keys.insert(&key(acme, 2, 2)).await.unwrap();
+    assert_eq!(keys.load(acme).await.unwrap(), [old.clone(), key(acme, 2, 2)]);
+    let rewrapped = race(CALLERS, |caller| {
+        let (keys, old) = (keys.clone(), old.clone());
+        let byte = u8::try_from(caller + 100).unwrap();
+        async move {
+            let new = WrappedKey { master: Some(MasterId([byte; 8])), wrapped: vec![byte; 78], ..old };
+            keys.rewrap(&new, None).await.unwrap().then_some(new)
+        }
+    })
+    .await;
+    let winners: Vec<_> = rewrapped.into_iter().flatten().collect();
+    assert_eq!(winners.len(), 1);
+    assert_eq!(keys.load(acme).await.unwrap(), [winners[0].clone(), key(acme, 2, 2)]);
+    let none = keys.rewrap(&key(acme, 3, 9), None).await.unwrap();
+    assert!(!none && !keys.rewrap(&key(Owner::Platform, 1, 9), None).await.unwrap());
+}
+
+pub(super) async fn are_counted_and_removed(world: &World, keys: &impl WrappedKeys) {
+    let mut owners = vec![Owner::Platform];
+    for _ in 0..3 {
+        owners.extend([Owner::User(world.id()), Owner::Tenant(world.id())]);
+    }
+    for owner in &owners {
+        keys.insert(&key(*owner, 1, 1)).await.unwrap();
+        keys.insert(&key(*owner, 2, 2)).await.unwrap();
+    }
+    owners.sort_by_key(Owner::to_string);
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = keys.owners(after, 2).await.unwrap();
+        assert!(page.len() <= 2);
+        let Some(last) = page.last() else { break };
+        after = Some(*last);
+        found.extend(page);
+    }
+    assert_eq!(found, owners);
+    assert_eq!(keys.count_owners().await.unwrap(), 7);
+    assert!(keys.remove(owners[1], 1).await.unwrap());
+    assert!(!keys.remove(owners[1], 1).await.unwrap());
+    assert_eq!(keys.load(owners[1]).await.unwrap(), [key(owners[1], 2, 2)]);
+    let masters: BTreeMap<_, _> = keys.masters().await.unwrap().into_iter().collect();
+    assert_eq!(masters, [(Some(MasterId([1; 8])), 6), (Some(MasterId([2; 8])), 7)].into());
+}
+
 pub(super) async fn a_ring_survives_a_restart(keys: Arc<impl WrappedKeys + 'static>) {
     let open = async |master: u8, seed: u64| {
-        let entropy = Arc::new(SeededEntropy::new(seed));
-        Sealer::open_ring(MasterKey::new([master; 32]), keys.clone(), entropy).await
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SeededEntropy::new(seed)));
+        let master = Arc::new(MasterKeys::from(MasterKey::new([master; 32])));
+        Sealer::open_ring(master, keys.clone(), clock, entropy).await
     };
     let first = open(1, 1).await.unwrap();
     let sealed = first.seal(Owner::Platform, b"here", b"secret").await.unwrap();

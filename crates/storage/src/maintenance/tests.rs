@@ -16,6 +16,18 @@ impl Maintenance for Heap {
         self.0.store(left - gone, Ordering::SeqCst);
         Ok(gone)
     }
+
+    async fn count(&self) -> Result<u64> {
+        Ok(self.0.load(Ordering::SeqCst))
+    }
+
+    async fn scan(&self, _: Option<&Cursor>, _: u32) -> Result<Scan> {
+        Ok(Scan { found: Vec::new(), next: None })
+    }
+
+    async fn rewrite(&self, _: &Found, _: &[u8]) -> Result<bool> {
+        Ok(false)
+    }
 }
 
 #[derive(Debug)]
@@ -24,6 +36,18 @@ struct Broken;
 #[async_trait]
 impl Maintenance for Broken {
     async fn purge(&self, _: Timestamp, _: u32) -> Result<u64> {
+        Err(StorageError::unavailable("away"))
+    }
+
+    async fn count(&self) -> Result<u64> {
+        Err(StorageError::unavailable("away"))
+    }
+
+    async fn scan(&self, _: Option<&Cursor>, _: u32) -> Result<Scan> {
+        Err(StorageError::unavailable("away"))
+    }
+
+    async fn rewrite(&self, _: &Found, _: &[u8]) -> Result<bool> {
         Err(StorageError::unavailable("away"))
     }
 }

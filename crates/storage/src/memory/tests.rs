@@ -5,7 +5,7 @@ use model::ManualClock;
 use super::*;
 use crate::{Collection, Durability, conformance};
 
-const THINGS: Collection = Collection { name: "things", durability: Durability::Volatile, format: 1 };
+const THINGS: Collection = Collection { name: "things", durability: Durability::Volatile, format: 1, reads: &[] };
 
 fn at(key: &str) -> Place<'_> {
     Place { owner: Owner::Platform, collection: THINGS, key }
@@ -14,6 +14,7 @@ fn at(key: &str) -> Place<'_> {
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_conforms() {
     conformance::key_value(async |clock| Memory::new(clock)).await;
+    conformance::maintenance(async |clock| Memory::new(clock)).await;
 }
 
 #[tokio::test]

@@ -54,6 +54,7 @@ words! {
         Connection = "connection",
         Grant = "grant",
         SigningKeys = "signing-keys",
+        DataKeys = "data-keys",
     }
 }
 

@@ -1,6 +1,6 @@
-use model::{ManualClock, SeededEntropy, TenantId, Timestamp};
+use model::{ManualClock, SeededEntropy, SystemClock, TenantId};
 
-use super::{ring::KEPT, *};
+use super::{rings::KEPT, *};
 use crate::conformance::{MemoryKeys, sealer};
 
 fn tenants<const N: usize>() -> [Owner; N] {
@@ -9,7 +9,8 @@ fn tenants<const N: usize>() -> [Owner; N] {
 }
 
 async fn over(keys: &Arc<MemoryKeys>, master: u8, seed: u64) -> Result<Sealer> {
-    Sealer::open_ring(MasterKey::new([master; 32]), keys.clone(), Arc::new(SeededEntropy::new(seed))).await
+    let (master, clock) = (MasterKeys::from(MasterKey::new([master; 32])), Arc::new(SystemClock));
+    Sealer::open_ring(Arc::new(master), keys.clone(), clock, Arc::new(SeededEntropy::new(seed))).await
 }
 
 fn is_damaged<T: fmt::Debug>(result: &Result<T>) -> bool {
@@ -101,11 +102,9 @@ async fn a_key_that_another_replica_added_is_found() {
     let (keys, [acme]) = (Arc::new(MemoryKeys::default()), tenants());
     let reader = over(&keys, 1, 1).await.unwrap();
     let old = reader.seal(acme, b"here", b"old").await.unwrap();
-    // What rotation will do: a second key, wrapped as the first.
-    let cipher = aead::SealingKey::new(&expand(&[1; 32], "wrap", ""));
-    let parts: [&[u8]; 2] = [b"data key", acme.to_string().leak().as_bytes()];
-    let wrapped = cipher.seal(2, &parts, &[7; 32], &SeededEntropy::new(3));
-    keys.insert(&WrappedKey { owner: acme, id: 2, wrapped }).await.unwrap();
+    let second = (2, Timestamp::from_seconds(1));
+    let second = WrappedKey::wrap(&MasterKey::new([1; 32]), acme, second, &[7; 32], &SeededEntropy::new(3));
+    keys.insert(&second).await.unwrap();
     let writer = over(&keys, 1, 2).await.unwrap();
     let new = writer.seal(acme, b"here", b"new").await.unwrap();
     assert_eq!(aead::key_id(&new), Ok(2), "the newest seals");
@@ -152,8 +151,9 @@ async fn keys_in_memory_are_bounded_and_the_last_used_stay() {
 #[test]
 fn keys_loaded_before_a_shred_are_not_kept_after_it() {
     let ([acme], rings) = (tenants(), Rings::default());
-    let first = Ring::wrap_first(&MasterKey::new([1; 32]), acme, &SeededEntropy::new(1));
-    let ring = Arc::new(Ring::unwrap(&MasterKey::new([1; 32]), acme, &[first]).unwrap().unwrap());
+    let (master, always) = (MasterKey::new([1; 32]), (1, Timestamp::default()));
+    let first = WrappedKey::wrap(&master, acme, always, &[7; 32], &SeededEntropy::new(1));
+    let ring = Arc::new(Ring::unwrap(&master.into(), acme, &[first]).unwrap().unwrap());
     let era = rings.era();
     rings.forget(acme);
     rings.keep(acme, &ring, era);

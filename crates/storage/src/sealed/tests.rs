@@ -8,7 +8,7 @@ use crate::{
     conformance::{self, sealer},
 };
 
-const TOKENS: Collection = Collection { name: "tokens", durability: Durability::Durable, format: 1 };
+const TOKENS: Collection = Collection { name: "tokens", durability: Durability::Durable, format: 1, reads: &[] };
 
 fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_seconds(1_000)))
@@ -61,11 +61,22 @@ async fn a_moved_value_does_not_open() {
 }
 
 #[tokio::test]
-async fn another_format_does_not_open() {
+async fn another_format_is_refused_by_name_or_read() {
     let store = store().await;
     store.put(at("k"), b"secret", Keep::Forever).await.unwrap();
     let newer = Collection { format: 2, ..TOKENS };
-    assert!(damaged(store.get(Place { collection: newer, ..at("k") }).await));
+    let refused = store.get(Place { collection: newer, ..at("k") }).await.unwrap_err();
+    assert_eq!(refused.to_string(), "a stored value of tokens is of format 1; this version reads 2");
+    let reads = Collection { reads: &[1], ..newer };
+    let read = store.get(Place { collection: reads, ..at("k") }).await.unwrap().unwrap();
+    assert_eq!((read.value.as_slice(), read.format), (&b"secret"[..], 1));
+    // Its format changed by hand, to one that is read or not.
+    let stolen = store.inner.get(at("k")).await.unwrap().unwrap().value;
+    for format in [2, 9] {
+        let there = Place { collection: Collection { format, ..TOKENS }, ..at("k") };
+        store.inner.put(there, &stolen, Keep::Forever).await.unwrap();
+        assert!(damaged(store.get(Place { collection: reads, ..at("k") }).await), "{format}");
+    }
 }
 
 #[tokio::test]
