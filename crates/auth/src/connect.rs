@@ -28,8 +28,8 @@ use http_kit::{Fields, Problem, cookies};
 use oauth2::{CsrfToken, PkceCodeChallenge, PkceCodeVerifier, Scope};
 use storage::repo::{Connection, SignInMethod};
 
-pub(crate) use self::issuer::Issuers;
 use self::{error::ConnectError, leg::Leg, provider::Provider};
+pub(crate) use self::{issuer::Issuers, leg::LEGS};
 use crate::{
     Auth, consent, flow, leave,
     refusal::refusal,

@@ -12,7 +12,7 @@ use model::{ConnectionId, Resource, ScopeSet, Timestamp, UserId, random_token};
 use protocol::oauth::ErrorCode;
 use serde::{Deserialize, Serialize};
 use storage::{
-    Collection, Durability, Keep, Owner, Place, Revision, StorageError,
+    Collection, Durability, Keep, Kept, Keys, Lifetime, Owner, Revision, StorageError, Stored, Values,
     repo::{SignInMethod, User},
 };
 
@@ -20,10 +20,10 @@ use crate::{
     Auth,
     client::hash,
     consent,
-    session::{BrowserSession, SignedIn, hash_hex},
+    session::{BrowserSession, SignedIn},
 };
 
-const TRANSACTIONS: Collection =
+pub(crate) const TRANSACTIONS: Collection =
     Collection { name: "authorization", durability: Durability::Volatile, format: 1, reads: &[] };
 /// The cookie that ties transactions to a browser, before its prefix. It says nothing about who somebody
 /// is and is not rotated at sign-in, so that a transaction survives the sign-in that it waits for.
@@ -79,6 +79,18 @@ struct Record {
     stage: Stage,
 }
 
+impl Stored for Record {
+    const COLLECTION: Collection = TRANSACTIONS;
+    const KEYS: Keys = Keys::Secret;
+}
+
+/// The transactions, by their secret names.
+fn transactions(auth: &Auth) -> Values<Record> {
+    // A stage does not make a transaction live longer.
+    let until = Lifetime::each(|record: &Record, _| Keep::Until(record.expires_at));
+    Values::new(&auth.kv, &auth.clock, Owner::Platform, until)
+}
+
 /// A transaction, read in the browser that it belongs to.
 #[derive(Debug)]
 pub(crate) struct Transaction {
@@ -115,13 +127,12 @@ impl Transaction {
     /// Moves to another stage. `false` if another request of this browser was faster.
     pub(crate) async fn advance(&self, auth: &Auth, stage: Stage) -> Result<bool, StorageError> {
         let record = Record { stage, ..self.record.clone() };
-        let (key, keep) = (hash_hex(&self.id), Keep::Until(record.expires_at));
-        Ok(auth.kv.replace(place(&key), self.revision, &encode(&record), keep).await?.is_some())
+        Ok(transactions(auth).replace(&self.id, self.revision, &record).await?.is_some())
     }
 
     /// Ends it. `false` if it had ended already: of several callers exactly one may act on it.
     pub(crate) async fn take(&self, auth: &Auth) -> Result<bool, StorageError> {
-        Ok(auth.kv.take(place(&hash_hex(&self.id))).await?.is_some())
+        Ok(transactions(auth).take(&self.id).await?.is_some())
     }
 }
 
@@ -139,7 +150,7 @@ pub(crate) async fn begin(
     let expires_at = created_at + lifetime;
     let record = Record { request, browser: hash(&secret), created_at, expires_at, stage: Stage::Asked };
     let id = random_token(&*auth.entropy, "");
-    let revision = auth.kv.put(place(&hash_hex(&id)), &encode(&record), Keep::Until(expires_at)).await?;
+    let revision = transactions(auth).put(&id, &record).await?;
     Ok((Transaction { id, record, revision }, cookies::set(&name, &secret, Some(lifetime))))
 }
 
@@ -150,13 +161,10 @@ pub(crate) async fn load(auth: &Auth, headers: &HeaderMap, id: &str) -> Result<T
             "This request is over, or was started in another browser. Go back to the application and connect again.",
         )
     };
-    let key = hash_hex(id);
-    let entry = auth.kv.get(place(&key)).await?.ok_or_else(over)?;
-    let record: Record = serde_json::from_slice(&entry.value)
-        .map_err(|_| StorageError::damaged(TRANSACTIONS.name, "it is not a transaction"))?;
+    let Kept { value: record, revision, .. } = transactions(auth).get(id).await?.ok_or_else(over)?;
     let browser = cookie(auth, headers).map(hash);
     if browser.is_some_and(|browser| browser == record.browser) {
-        Ok(Transaction { id: id.to_owned(), record, revision: entry.revision })
+        Ok(Transaction { id: id.to_owned(), record, revision })
     } else {
         Err(over())
     }
@@ -212,12 +220,4 @@ pub(crate) fn done() -> Problem {
 fn cookie<'h>(auth: &Auth, headers: &'h HeaderMap) -> Option<&'h str> {
     let well_formed = |value: &&str| value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit());
     cookies::get(headers, &auth.origins.cookie(COOKIE)).filter(well_formed)
-}
-
-fn place(key: &str) -> Place<'_> {
-    Place { owner: Owner::Platform, collection: TRANSACTIONS, key }
-}
-
-fn encode(record: &Record) -> Vec<u8> {
-    serde_json::to_vec(record).expect("a record is plain JSON")
 }

@@ -13,6 +13,7 @@ mod authorized;
 #[cfg(test)]
 mod bench;
 mod client;
+mod collections;
 mod config;
 mod connect;
 mod consent;
@@ -37,6 +38,7 @@ mod trial;
 
 pub use crate::{
     authorized::Authorized,
+    collections::{COLLECTIONS, SESSIONS},
     config::{AuthConfig, Lifetimes, RegistrationLimits},
     guard::Guard,
     parts::{Auth, AuthError, AuthParts},

@@ -26,6 +26,7 @@ use tower_sessions::{Expiry, Session, SessionManagerLayer, cookie::SameSite};
 
 pub use self::browser::Browser;
 pub(crate) use self::browser::BrowserSession;
+pub use self::store::SESSIONS;
 use self::store::Store;
 use crate::{Auth, client::hash, refusal::refusal};
 

@@ -13,7 +13,7 @@ mod setup;
 
 use axum::{Router, routing::get};
 
-pub(crate) use self::{attempts::Attempts, return_path::ReturnPath};
+pub(crate) use self::{attempts::Attempts, return_path::ReturnPath, setup::LINKS};
 pub use self::{
     return_path::login_path,
     setup::{Setup, SetupLink},

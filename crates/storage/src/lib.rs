@@ -17,6 +17,7 @@ mod seal;
 mod sealed;
 mod split;
 mod token;
+mod values;
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -38,6 +39,7 @@ pub use crate::{
     sealed::Sealed,
     split::Split,
     token::{SealedTokens, TokenKind},
+    values::{Decide, Kept, Keys, Lifetime, Stored, Values},
 };
 
 /// What storage calls return.

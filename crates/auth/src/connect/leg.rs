@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use http_kit::{Problem, cookies};
 use model::{ConnectionId, random_token};
 use serde::{Deserialize, Serialize};
-use storage::{Collection, Durability, Keep, Owner, Place, StorageError, repo::Connection};
+use storage::{Collection, Durability, Keys, Lifetime, Owner, Stored, Values, repo::Connection};
 use subtle::ConstantTimeEq as _;
 
 use super::{Purpose, provider::Issuer};
@@ -21,7 +21,8 @@ const MOST: usize = 8;
 /// What a `state` of ours is at most, in bytes.
 const LONGEST_STATE: usize = 128;
 
-const LEGS: Collection = Collection { name: "sign-in", durability: Durability::Volatile, format: 1, reads: &[] };
+pub(crate) const LEGS: Collection =
+    Collection { name: "sign-in", durability: Durability::Volatile, format: 1, reads: &[] };
 
 /// What is remembered of a round trip. Stored sealed, under the hash of its `state`.
 #[derive(Serialize, Deserialize)]
@@ -37,6 +38,16 @@ pub(super) struct Leg {
     pub(super) verifier: String,
     /// SHA-256 of the flow cookie.
     flow: String,
+}
+
+impl Stored for Leg {
+    const COLLECTION: Collection = LEGS;
+    const KEYS: Keys = Keys::Secret;
+}
+
+/// The round trips, by their `state`.
+fn legs(auth: &Auth) -> Values<Leg> {
+    Values::new(&auth.kv, &auth.clock, Owner::Platform, Lifetime::For(LIFETIME))
 }
 
 /// A round trip that has begun.
@@ -68,9 +79,7 @@ pub(super) async fn begin(
         verifier: verifier.clone(),
         flow: hash_hex(&flow),
     };
-    let value = zeroize::Zeroizing::new(serde_json::to_vec(&leg).map_err(Problem::internal)?);
-    let keep = Keep::Until(auth.clock.now() + LIFETIME);
-    auth.kv.put(place(&hash_hex(&state)), &value, keep).await?;
+    legs(auth).put(&state, &leg).await?;
     let mut set = oldest(auth, headers);
     set.push(cookies::set(&cookie_name(auth, &state), &flow, Some(LIFETIME)));
     Ok(Started { state, nonce, verifier, cookies: set })
@@ -88,9 +97,8 @@ pub(super) async fn claim(
     if state.len() > LONGEST_STATE {
         return Err(foreign());
     }
-    let key = hash_hex(state);
-    let entry = auth.kv.get(place(&key)).await?.ok_or_else(foreign)?;
-    let leg: Leg = parse(&entry.value)?;
+    let legs = legs(auth);
+    let leg = legs.get(state).await?.ok_or_else(foreign)?.value;
     let flow = cookies::get(headers, &cookie_name(auth, state)).ok_or_else(foreign)?;
     if !bool::from(hash_hex(flow).as_bytes().ct_eq(leg.flow.as_bytes())) {
         return Err(foreign());
@@ -101,8 +109,8 @@ pub(super) async fn claim(
         return Err(foreign());
     }
     // Of several requests with this answer, one goes on.
-    let taken = auth.kv.take(place(&key)).await?.ok_or_else(foreign)?;
-    Ok((connection, parse(&taken.value)?))
+    let taken = legs.take(state).await?.ok_or_else(foreign)?;
+    Ok((connection, taken.value))
 }
 
 impl Leg {
@@ -146,12 +154,4 @@ fn oldest(auth: &Auth, headers: &HeaderMap) -> Vec<HeaderValue> {
     flows.sort_unstable();
     let surplus = (flows.len() + 1).saturating_sub(MOST);
     flows[..surplus].iter().map(|(_, name)| cookies::clear(name)).collect()
-}
-
-fn place(key: &str) -> Place<'_> {
-    Place { owner: Owner::Platform, collection: LEGS, key }
-}
-
-fn parse(value: &[u8]) -> Result<Leg, StorageError> {
-    serde_json::from_slice(value).map_err(|_| StorageError::damaged(LEGS.name, "not a round trip"))
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use model::{Clock, Entropy, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use storage::{Collection, Durability, Keep, KeyValue, Owner, Place, Revision, StorageError};
+use storage::{Collection, Durability, Keep, Kept, KeyValue, Keys, Lifetime, Owner, StorageError, Stored, Values};
 use time::OffsetDateTime;
 use tower_sessions::{
     SessionStore,
@@ -12,7 +12,6 @@ use tower_sessions::{
     session_store::{Error, Result},
 };
 
-use super::hash_hex;
 use crate::Auth;
 
 /// How long the cookie of a browser that has not signed in lives.
@@ -23,7 +22,8 @@ const RENEW_AFTER: Duration = Duration::from_mins(5);
 /// How often a write is tried again when another one came between.
 const TRIES: usize = 4;
 
-const SESSIONS: Collection = Collection { name: "session", durability: Durability::Durable, format: 1, reads: &[] };
+/// The sessions of people.
+pub const SESSIONS: Collection = Collection { name: "session", durability: Durability::Durable, format: 1, reads: &[] };
 
 /// Sessions in our key-value store.
 ///
@@ -31,7 +31,7 @@ const SESSIONS: Collection = Collection { name: "session", durability: Durabilit
 /// entropy, expiry is by our clock, and saving never brings back what a sign-out has deleted.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
-    kv: Arc<dyn KeyValue>,
+    sessions: Values<Session>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     /// How long a session lives without being used.
@@ -42,78 +42,71 @@ pub(crate) struct Store {
 
 /// A record as it is stored. The id and the expiry of `tower-sessions` are not.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct Session {
     created_at: Timestamp,
     data: Vec<(String, Value)>,
 }
 
+impl Stored for Session {
+    const COLLECTION: Collection = SESSIONS;
+    const KEYS: Keys = Keys::Secret;
+}
+
+impl Session {
+    fn of(created_at: Timestamp, record: &Record) -> Self {
+        let data = record.data.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        Self { created_at, data }
+    }
+}
+
 impl Store {
     pub(super) fn new(auth: &Auth) -> Self {
-        let (kv, clock, entropy) = (Arc::clone(&auth.kv), Arc::clone(&auth.clock), Arc::clone(&auth.entropy));
         let lifetimes = auth.config.lifetimes;
-        Self { kv, clock, entropy, idle: lifetimes.session_idle, longest: lifetimes.session }
+        Self::of(&auth.kv, &auth.clock, &auth.entropy, lifetimes.session_idle, lifetimes.session)
+    }
+
+    fn of(
+        kv: &Arc<dyn KeyValue>,
+        clock: &Arc<dyn Clock>,
+        entropy: &Arc<dyn Entropy>,
+        idle: Duration,
+        longest: Duration,
+    ) -> Self {
+        let until =
+            move |session: &Session, now: Timestamp| Keep::Until((now + idle).min(session.created_at + longest));
+        let sessions = Values::new(kv, clock, Owner::Platform, Lifetime::each(until));
+        Self { sessions, clock: Arc::clone(clock), entropy: Arc::clone(entropy), idle, longest }
     }
 
     /// Lets a session that is being used live on, if enough of its idle time has passed.
     pub(super) async fn renew(&self, id: &Id) -> std::result::Result<(), StorageError> {
-        let key = key(id);
-        let Some(entry) = self.kv.get(place(&key)).await? else { return Ok(()) };
-        let stored: Stored = parse(&entry.value)?;
-        let keep = self.keep(stored.created_at);
-        let gained = match (keep.until(), entry.keep.until()) {
+        let id = id.to_string();
+        let Some(Kept { value, revision, keep }) = self.sessions.get(&id).await? else { return Ok(()) };
+        let gained = match (self.sessions.keep(&value).until(), keep.until()) {
             (Some(new), Some(old)) => new.since(old),
             _ => Duration::ZERO,
         };
         if gained >= RENEW_AFTER.min(self.idle / 4) {
             // Whoever came between has renewed it too, or ended it: nothing is lost by losing here, nor by
             // trying again with the next request.
-            if let Err(error) = self.kv.replace(place(&key), entry.revision, &entry.value, keep).await {
+            if let Err(error) = self.sessions.replace(&id, revision, &value).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a session cannot be renewed");
             }
         }
         Ok(())
     }
 
-    fn keep(&self, created_at: Timestamp) -> Keep {
-        Keep::Until((self.clock.now() + self.idle).min(created_at + self.longest))
-    }
-
     async fn overwrite(&self, record: &Record) -> Result<()> {
-        let key = key(&record.id);
+        let id = record.id.to_string();
         for _ in 0..TRIES {
-            let Some((stored, revision)) = self.read(&record.id).await.map_err(failed)? else { return Ok(()) };
-            let value = encode(stored.created_at, record)?;
-            let keep = self.keep(stored.created_at);
-            if self.kv.replace(place(&key), revision, &value, keep).await.map_err(failed)?.is_some() {
+            let Some(found) = self.sessions.get(&id).await.map_err(failed)? else { return Ok(()) };
+            let session = Session::of(found.value.created_at, record);
+            if self.sessions.replace(&id, found.revision, &session).await.map_err(failed)?.is_some() {
                 return Ok(());
             }
         }
         Err(Error::Backend("a session was written by too many at once".to_owned()))
     }
-
-    async fn read(&self, id: &Id) -> std::result::Result<Option<(Stored, Revision)>, StorageError> {
-        match self.kv.get(place(&key(id))).await? {
-            Some(entry) => Ok(Some((parse(&entry.value)?, entry.revision))),
-            None => Ok(None),
-        }
-    }
-}
-
-fn key(id: &Id) -> String {
-    hash_hex(&id.to_string())
-}
-
-fn place(key: &str) -> Place<'_> {
-    Place { owner: Owner::Platform, collection: SESSIONS, key }
-}
-
-fn parse(value: &[u8]) -> std::result::Result<Stored, StorageError> {
-    serde_json::from_slice(value).map_err(|_| StorageError::damaged(SESSIONS.name, "not a session"))
-}
-
-fn encode(created_at: Timestamp, record: &Record) -> Result<Vec<u8>> {
-    let data = record.data.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-    serde_json::to_vec(&Stored { created_at, data }).map_err(|error| Error::Encode(error.to_string()))
 }
 
 /// `Backend` is worth trying again, `Decode` is not.
@@ -127,13 +120,12 @@ fn failed(error: StorageError) -> Error {
 #[async_trait]
 impl SessionStore for Store {
     async fn create(&self, record: &mut Record) -> Result<()> {
-        let now = self.clock.now();
-        let value = encode(now, record)?;
+        let session = Session::of(self.clock.now(), record);
         for _ in 0..TRIES {
             let mut id = [0; 16];
             self.entropy.fill(&mut id);
             record.id = Id(i128::from_le_bytes(id));
-            if self.kv.insert(place(&key(&record.id)), &value, self.keep(now)).await.map_err(failed)?.is_some() {
+            if self.sessions.insert(&record.id.to_string(), &session).await.map_err(failed)?.is_some() {
                 return Ok(());
             }
         }
@@ -156,24 +148,25 @@ impl SessionStore for Store {
     }
 
     async fn load(&self, id: &Id) -> Result<Option<Record>> {
-        let Some((stored, _)) = self.read(id).await.map_err(failed)? else { return Ok(None) };
-        let expires = stored.created_at + self.longest;
+        let Some(found) = self.sessions.get(&id.to_string()).await.map_err(failed)? else { return Ok(None) };
+        let expires = found.value.created_at + self.longest;
         let expiry_date = OffsetDateTime::from_unix_timestamp(expires.seconds())
             .map_err(|_| Error::Decode("the session's age is out of range".to_owned()))?;
-        Ok(Some(Record { id: *id, data: stored.data.into_iter().collect(), expiry_date }))
+        Ok(Some(Record { id: *id, data: found.value.data.into_iter().collect(), expiry_date }))
     }
 
     async fn delete(&self, id: &Id) -> Result<()> {
-        self.kv.delete(place(&key(id))).await.map_err(failed).map(drop)
+        self.sessions.delete(&id.to_string()).await.map_err(failed).map(drop)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use model::{ManualClock, SeededEntropy};
-    use storage::Memory;
+    use storage::{Memory, Place};
 
     use super::*;
+    use crate::session::hash_hex;
 
     const IDLE: Duration = Duration::from_hours(12);
     const LONGEST: Duration = Duration::from_hours(7 * 24);
@@ -185,8 +178,9 @@ mod tests {
     }
 
     fn store_of(kv: &Arc<Memory>, clock: &Arc<ManualClock>) -> Store {
-        let entropy = Arc::new(SeededEntropy::new(5));
-        Store { kv: kv.clone(), clock: clock.clone(), entropy, idle: IDLE, longest: LONGEST }
+        let (kv, clock) = (Arc::clone(kv) as Arc<dyn KeyValue>, Arc::clone(clock) as Arc<dyn Clock>);
+        let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(5));
+        Store::of(&kv, &clock, &entropy, IDLE, LONGEST)
     }
 
     fn bench() -> Bench {
@@ -233,6 +227,7 @@ mod tests {
         let mut made = record(1);
         store.create(&mut made).await.unwrap();
         let id = made.id.to_string();
+        let place = |key| Place { owner: Owner::Platform, collection: Session::COLLECTION, key };
         assert!(kv.get(place(&id)).await.unwrap().is_none());
         let entry = kv.get(place(&hash_hex(&id))).await.unwrap().unwrap();
         assert!(!String::from_utf8_lossy(&entry.value).contains(&id));
@@ -262,11 +257,11 @@ mod tests {
 
     #[tokio::test]
     async fn reading_pages_is_not_a_write_each() {
-        let Bench { clock, kv, store } = bench();
+        let Bench { clock, store, .. } = bench();
         let mut made = record(1);
         store.create(&mut made).await.unwrap();
-        let key = key(&made.id);
-        let revision = async || kv.get(place(&key)).await.unwrap().unwrap().revision;
+        let id = made.id.to_string();
+        let revision = async || store.sessions.get(&id).await.unwrap().unwrap().revision;
         let first = revision().await;
         clock.advance(RENEW_AFTER.saturating_sub(Duration::from_secs(1)));
         store.renew(&made.id).await.unwrap();

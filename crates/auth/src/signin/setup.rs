@@ -11,7 +11,8 @@ use axum::{
 use http_kit::{Fields, Problem};
 use model::{Secret, Timestamp, random_token};
 use registry::{NewSetup, NewTenant};
-use storage::{Collection, Durability, Keep, Owner, Place, repo::SignInMethod};
+use serde::{Deserialize, Serialize};
+use storage::{Collection, Durability, Keys, Lifetime, Owner, Stored, Values, repo::SignInMethod};
 use subtle::ConstantTimeEq as _;
 
 use crate::{
@@ -22,12 +23,29 @@ use crate::{
 
 pub(super) const PATH: &str = "/setup";
 
-/// Where the hash of the token is: one place, so that a new link makes the older one useless.
-pub(super) const LINK: Place<'_> = Place {
-    owner: Owner::Platform,
-    collection: Collection { name: "setup", durability: Durability::Durable, format: 1, reads: &[] },
-    key: "link",
-};
+pub(crate) const LINKS: Collection =
+    Collection { name: "setup", durability: Durability::Durable, format: 2, reads: &[1] };
+/// The key of the newest link: one place, so that a new link makes the older one useless.
+pub(super) const LINK: &str = "link";
+
+/// The hash of a link's token, in hexadecimal.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct LinkHash(String);
+
+impl Stored for LinkHash {
+    const COLLECTION: Collection = LINKS;
+    const KEYS: Keys = Keys::Plain;
+
+    /// Format 1 was the hash itself, without JSON around it.
+    fn upgrade(_format: u8, old: &[u8]) -> Option<Self> {
+        let hash = str::from_utf8(old).ok()?;
+        (hash.len() == 64).then(|| Self(hash.to_owned()))
+    }
+}
+
+pub(super) fn links(auth: &Auth) -> Values<LinkHash> {
+    Values::new(&auth.kv, &auth.clock, Owner::Platform, Lifetime::For(auth.config.lifetimes.setup))
+}
 
 /// A link that lets one person set up this installation.
 #[derive(Debug)]
@@ -60,7 +78,7 @@ impl Setup {
         let token = random_token(&*auth.entropy, "setup_");
         let lifetime = auth.config.lifetimes.setup;
         let expires = auth.clock.now() + lifetime;
-        auth.kv.put(LINK, hash_hex(&token).as_bytes(), Keep::Until(expires)).await?;
+        links(auth).put(LINK, &LinkHash(hash_hex(&token))).await?;
         let url = Secret::new(format!("{}{PATH}?token={token}", auth.origins.auth));
         Ok(Some(SetupLink { url, expires, lifetime }))
     }
@@ -68,14 +86,14 @@ impl Setup {
     /// Whether a token is the one of the newest link, in time, and set-up is still open.
     async fn is_open(&self, token: &str) -> Result<bool, Problem> {
         let auth = &self.0;
-        let Some(entry) = auth.kv.get(LINK).await? else { return Ok(false) };
-        let right = bool::from(hash_hex(token).as_bytes().ct_eq(&entry.value));
+        let Some(link) = links(auth).get(LINK).await? else { return Ok(false) };
+        let right = bool::from(hash_hex(token).as_bytes().ct_eq(link.value.0.as_bytes()));
         Ok(right && !auth.registry.setup_closed().await.map_err(refusal)?)
     }
 
     /// Tidies up. That set-up is over is written in SQL, so the link does nothing any more either way.
     async fn close(&self) {
-        if let Err(error) = self.0.kv.delete(LINK).await {
+        if let Err(error) = links(&self.0).delete(LINK).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the set-up link cannot be deleted");
         }
     }

@@ -1,8 +1,12 @@
 use std::time::Duration;
 
 use model::Timestamp;
-use storage::repo::{User, UserState};
+use storage::{
+    Collection, Keep, KeyValue as _, Owner, Place, Stored as _,
+    repo::{User, UserState},
+};
 
+use super::setup::{LINK, LinkHash};
 use crate::{
     Setup,
     bench::{Bench, Jar, PASSWORD},
@@ -276,13 +280,30 @@ async fn links_that_are_wrong_old_or_replaced_look_the_same() {
     assert!(!bench.repos.users.any().await.unwrap());
 }
 
+/// Where the newest link is, as a version that writes this format has it.
+fn link_place(format: u8) -> Place<'static> {
+    let collection = Collection { format, reads: &[], ..LinkHash::COLLECTION };
+    Place { owner: Owner::Platform, collection, key: LINK }
+}
+
+#[tokio::test]
+async fn a_link_of_the_version_before_works() {
+    let bench = Bench::new().await;
+    let hash = crate::session::hash_hex("setup_0");
+    let until = Keep::Until(bench.clock_now() + Duration::from_mins(1));
+    bench.kv.put(link_place(1), hash.as_bytes(), until).await.unwrap();
+    bench.browser().get("/setup?token=setup_0").await.assert(200);
+    bench.browser().get("/setup?token=setup_1").await.assert(404);
+    bench.kv.put(link_place(3), hash.as_bytes(), until).await.unwrap();
+    bench.browser().get("/setup?token=setup_0").await.assert(503);
+}
+
 #[tokio::test]
 async fn neither_token_nor_session_id_is_stored() {
     let bench = Bench::new().await;
     let link = Setup::new(&bench.auth).issue().await.unwrap().unwrap();
     let token = token(link.url.expose());
-    let at = super::setup::LINK;
-    let stored = storage::KeyValue::get(&*bench.kv, at).await.unwrap().unwrap();
+    let stored = bench.kv.get(link_place(2)).await.unwrap().unwrap();
     assert!(!String::from_utf8_lossy(&stored.value).contains(&token));
 }
 
