@@ -46,8 +46,7 @@ pub(crate) fn parse(bytes: &[u8], collection: &str) -> Result<Entry> {
         1 => Keep::Until(Timestamp::from_millis(until)),
         _ => return Err(damaged("it expires in no way that this version knows")),
     };
-    let _ = format;
-    Ok(Entry { value: Zeroizing::new(value.to_vec()), revision, keep })
+    Ok(Entry { value: Zeroizing::new(value.to_vec()), revision, keep, format: *format })
 }
 
 /// Whether an entry is there at `now`.

@@ -56,7 +56,7 @@ impl Redis {
     }
 }
 
-fn bytes(bytes: &[u8]) -> Value {
+pub(crate) fn bytes(bytes: &[u8]) -> Value {
     Value::Bytes(bytes.to_vec().into())
 }
 

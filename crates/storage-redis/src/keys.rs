@@ -21,7 +21,12 @@ impl Keys {
 
     /// A value's. No two values need to be in one slot of a cluster: there is no hash tag.
     pub(crate) fn value(&self, at: Place<'_>) -> String {
-        format!("{}:value:{}:{}:{}", self.prefix, at.owner, at.collection.name, at.key)
+        self.name(at.owner, at.collection.name, at.key)
+    }
+
+    /// A value's, of a collection that is known by name only.
+    pub(crate) fn name(&self, owner: Owner, collection: &str, key: &str) -> String {
+        format!("{}:value:{owner}:{collection}:{key}", self.prefix)
     }
 
     /// The pattern of all values.
@@ -58,7 +63,7 @@ mod tests {
     #[test]
     fn a_key_tells_its_place() {
         let keys = Keys::new("portico").unwrap();
-        let collection = Collection { name: "things", durability: Durability::Volatile, format: 1 };
+        let collection = Collection { name: "things", durability: Durability::Volatile, format: 1, reads: &[] };
         let tenant = Id::from_bytes(&[7; 16]).unwrap();
         let user = Id::from_bytes(&[7; 16]).unwrap();
         for owner in [Owner::Platform, Owner::Tenant(tenant), Owner::User(user)] {

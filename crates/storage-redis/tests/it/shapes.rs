@@ -80,6 +80,7 @@ async fn through_sentinels_to_whoever_is_primary() {
 async fn over_a_cluster() {
     let cluster = services::Cluster::start(3).unwrap();
     conformance::key_value(async |clock| connect(&cluster.url(), &prefix(), clock).await).await;
+    conformance::maintenance(async |clock| connect(&cluster.url(), &prefix(), clock).await).await;
     let ours = prefix();
     let (one, other) = (connect(&cluster.url(), &ours, clock()).await, connect(&cluster.url(), &ours, clock()).await);
     for key in 0..100 {

@@ -35,3 +35,17 @@ async fn valkey_conforms() {
 async fn valkey_conforms_sealed() {
     conform_sealed(VALKEY).await;
 }
+
+async fn look_after(server: Server) {
+    conformance::maintenance(async |clock| connect(&server.url(), &prefix(), clock).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_is_looked_after() {
+    look_after(REDIS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn valkey_is_looked_after() {
+    look_after(VALKEY).await;
+}
