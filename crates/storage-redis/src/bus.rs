@@ -3,11 +3,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use fred::{
     clients::SubscriberClient,
-    error::Error,
+    error::{Error, ErrorKind},
     interfaces::{ClientLike as _, EventInterface as _, PubsubInterface as _},
     types::{Message, config::Config},
 };
-use storage::{Bus, Result};
+use storage::{Bus, Result, StorageError};
 use tokio::{
     sync::{Notify, broadcast::Receiver},
     time::{sleep, timeout},
@@ -39,11 +39,12 @@ impl fmt::Debug for RedisBus {
 impl RedisBus {
     /// Listens at a channel; what is given to it goes there through `pool`.
     pub(crate) async fn connect(config: Config, pool: Arc<Pool>, channel: String) -> Result<Self> {
-        let listener = listen(&config, &channel).await.map_err(failed)?;
+        let ear = Ear { config, pool: Arc::clone(&pool), channel: channel.clone() };
+        let listener = ear.listen().await?;
         let (given, heard) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(stop.clone().run_until_cancelled_owned(publish(pool, channel.clone(), Arc::clone(&given))));
-        tasks.spawn(hear(listener, config, channel, Arc::clone(&heard), stop.clone()));
+        tasks.spawn(stop.clone().run_until_cancelled_owned(publish(pool, channel, Arc::clone(&given))));
+        tasks.spawn(hear(ear, listener, Arc::clone(&heard), stop.clone()));
         tasks.close();
         Ok(Self { given, heard, tasks, stop: stop.drop_guard() })
     }
@@ -72,8 +73,7 @@ impl Bus for RedisBus {
 async fn publish(pool: Arc<Pool>, channel: String, given: Arc<Notify>) {
     loop {
         given.notified().await;
-        let sent = pool.run(async |line| line.publish::<(), _, _>(channel.as_str(), "").await).await;
-        if let Err(error) = sent {
+        if let Err(error) = say(&pool, &channel).await {
             tracing::debug!(error = &error as &dyn std::error::Error, "a hint was lost");
         }
     }
@@ -85,27 +85,51 @@ struct Listener {
     messages: Receiver<Message>,
 }
 
-async fn listen(config: &Config, channel: &str) -> std::result::Result<Listener, Error> {
-    let connection = start(builder(config).build_subscriber_client()?).await?;
-    let messages = connection.client.message_rx();
-    let subscribed = timeout(DEADLINE, async {
-        connection.client.subscribe(channel).await?;
-        // The call before returns as soon as it was sent; this answer comes after the server has done it.
-        connection.client.ping::<()>(None).await
-    });
-    subscribed.await.unwrap_or_else(|_| Err(Error::new(fred::error::ErrorKind::Timeout, "no answer in time")))?;
-    Ok(Listener { connection, messages })
+/// What a listener is made of.
+struct Ear {
+    config: Config,
+    pool: Arc<Pool>,
+    channel: String,
+}
+
+impl Ear {
+    /// A connection that hears the channel: it has heard what was said there by us.
+    ///
+    /// The client's own subscribing returns as soon as it was sent, and says nothing of a refusal.
+    async fn listen(&self) -> Result<Listener> {
+        let connection = start(builder(&self.config).build_subscriber_client().map_err(failed)?).await?;
+        let mut messages = connection.client.message_rx();
+        let subscribed = timeout(DEADLINE, async {
+            connection.client.subscribe(self.channel.as_str()).await?;
+            // This answer comes after the server has done what was sent before.
+            connection.client.ping::<()>(None).await
+        });
+        subscribed.await.map_err(|_| late())?.map_err(failed)?;
+        say(&self.pool, &self.channel).await?;
+        match timeout(DEADLINE, messages.recv()).await {
+            Ok(_) => Ok(Listener { connection, messages }),
+            Err(_) => Err(late()),
+        }
+    }
+}
+
+fn late() -> StorageError {
+    failed(Error::new(ErrorKind::Timeout, "nothing is heard of the channel of hints"))
+}
+
+async fn say(pool: &Pool, channel: &str) -> Result<()> {
+    pool.run(async |line| line.publish(channel, "").await).await
 }
 
 /// Passes on what the channel says, and listens anew whenever the connection ended or is silent.
-async fn hear(mut listener: Listener, config: Config, channel: String, heard: Arc<Notify>, stop: CancellationToken) {
+async fn hear(ear: Ear, mut listener: Listener, heard: Arc<Notify>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = until_deaf(&mut listener, &heard) => {}
         }
         drop(listener);
-        let Some(next) = until_open(&stop, async || listen(&config, &channel).await).await else { return };
+        let Some(next) = until_open(&stop, async || ear.listen().await).await else { return };
         listener = next;
         // Something may have been said meanwhile.
         heard.notify_one();

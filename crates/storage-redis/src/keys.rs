@@ -29,6 +29,11 @@ impl Keys {
         format!("{}:value:{owner}:{collection}:{key}", self.prefix)
     }
 
+    /// A key where no value is.
+    pub(crate) fn probe(&self) -> String {
+        format!("{}:value:", self.prefix)
+    }
+
     /// The pattern of all values.
     pub(crate) fn values(&self) -> String {
         format!("{}:value:*", self.prefix)

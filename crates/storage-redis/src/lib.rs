@@ -26,6 +26,7 @@ use std::{
     },
 };
 
+use fred::interfaces::KeysInterface as _;
 use model::Clock;
 use storage::{Bus, Result, StorageError};
 
@@ -57,6 +58,8 @@ impl Redis {
         let keys = Keys::new(&options.prefix).expect("it was checked");
         let config = options.config().map_err(StorageError::unavailable)?;
         let pool = Arc::new(Pool::connect(config.clone(), options.pool).await?);
+        // Whether we may: it is better said now than to the first who signs in.
+        pool.run(async |line| line.get::<(), _>(keys.probe()).await).await?;
         let bus = Arc::new(RedisBus::connect(config, Arc::clone(&pool), keys.hints()).await?);
         Ok(Self(Arc::new(Inner { pool, bus, keys, clock, count: AtomicU8::new(0) })))
     }

@@ -8,12 +8,7 @@ use futures_util::future::try_join_all;
 use model::Timestamp;
 use storage::{Cursor, Found, Maintenance, Result, Scan, StorageError};
 
-use crate::{
-    Redis, entry,
-    key_value::bytes,
-    pool::Line,
-    script::Script,
-};
+use crate::{Redis, entry, key_value::bytes, pool::Line, script::Script};
 
 /// How many keys a server looks at before it serves others again, at least.
 const POLITE: u32 = 10;
@@ -61,7 +56,7 @@ impl At {
             return Some(Self { cursor: next, ..self });
         }
         let node = self.node + 1;
-        (node < nodes.len()).then(|| Self { node, cursor: next })
+        (node < nodes.len()).then_some(Self { node, cursor: next })
     }
 }
 
@@ -100,13 +95,12 @@ impl Redis {
     /// after all values must not stop at it.
     async fn values(&self, keys: &[String]) -> Result<Vec<Found>> {
         let values: Vec<Option<Vec<u8>>> =
-            try_join_all(keys.iter().map(|key| self.0.pool.run(async move |line| line.get(key.as_str()).await))).await?;
+            try_join_all(keys.iter().map(|key| self.0.pool.run(async move |line| line.get(key.as_str()).await)))
+                .await?;
         let found = keys.iter().zip(values).filter_map(|(name, value)| {
             let (owner, collection, key) = self.0.keys.place(name)?;
             match entry::parse(&value?, collection) {
-                Ok(entry) => {
-                    Some(Found { owner, collection: collection.to_owned(), key: key.to_owned(), entry })
-                }
+                Ok(entry) => Some(Found { owner, collection: collection.to_owned(), key: key.to_owned(), entry }),
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "a value was passed over");
                     None

@@ -76,7 +76,7 @@ impl Pool {
         let stop = CancellationToken::new();
         let mut opened = Vec::with_capacity(size);
         for _ in 0..size {
-            opened.push(open(&config).await.map_err(failed)?);
+            opened.push(open(&config).await?);
         }
         let (mut lanes, tasks) = (Vec::with_capacity(size), TaskTracker::new());
         for connection in opened {
@@ -168,8 +168,8 @@ fn line(client: &Client) -> Line {
     client.with_options(&options)
 }
 
-async fn open(config: &Config) -> std::result::Result<Connection, Error> {
-    start(builder(config).build()?).await
+async fn open(config: &Config) -> Result<Connection> {
+    start(builder(config).build().map_err(failed)?).await
 }
 
 /// A maker of clients that do not reconnect.
@@ -185,12 +185,12 @@ pub(crate) fn builder(config: &Config) -> Builder {
 }
 
 /// Connects a client.
-pub(crate) async fn start<C: ClientLike>(client: C) -> std::result::Result<Connection<C>, Error> {
+pub(crate) async fn start<C: ClientLike>(client: C) -> Result<Connection<C>> {
     let task = client.connect();
     let mut connection = Connection { client, task };
     // The first command waits for the connection.
     let pong = timeout(2 * CONNECT, connection.client.ping::<()>(None));
-    tokio::select! {
+    let opened = tokio::select! {
         biased;
         ended = &mut connection.task => Err(match ended {
             Ok(Err(error)) => error,
@@ -200,7 +200,8 @@ pub(crate) async fn start<C: ClientLike>(client: C) -> std::result::Result<Conne
             Ok(pong) => pong.map(|()| connection),
             Err(_) => Err(Error::new(ErrorKind::Timeout, "no connection in time")),
         },
-    }
+    };
+    opened.map_err(failed)
 }
 
 /// Keeps a lane open.
@@ -223,7 +224,7 @@ async fn keep(lane: Arc<Lane>, config: Config, mut connection: Connection, stop:
 /// Tries until it works; `None` when it is to stop.
 pub(crate) async fn until_open<C, F>(stop: &CancellationToken, open: impl Fn() -> F) -> Option<C>
 where
-    F: Future<Output = std::result::Result<C, Error>>,
+    F: Future<Output = Result<C>>,
 {
     let (mut wait, longest) = WAITS;
     loop {
@@ -237,7 +238,7 @@ where
         };
         match opened {
             Ok(connection) => return Some(connection),
-            Err(error) => tracing::debug!(%error, "Redis is away"),
+            Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "Redis is away"),
         }
         wait = (wait * 2).min(longest);
     }

@@ -1,10 +1,12 @@
 //! Every way to reach a server that a URL can say.
 
-use std::error::Error as _;
+use std::{error::Error as _, time::Duration};
 
 use model::Secret;
-use storage::{Keep, KeyValue as _, conformance};
+use storage::{Keep, KeyValue as _, Maintenance as _, conformance};
 use storage_redis::{InvalidOptions, Redis, RedisOptions};
+
+use tokio::time::{Instant, timeout};
 
 use crate::world::{at, clock, connect, options, prefix, soon};
 
@@ -50,6 +52,8 @@ async fn as_a_user_who_may_do_nothing_else() {
     let first = store.put(at("k"), b"v", Keep::Forever).await.unwrap();
     store.replace(at("k"), first, b"w", Keep::Until(model::Clock::now(&*clock()))).await.unwrap().unwrap();
     assert!(store.insert(at("k"), b"x", Keep::Forever).await.unwrap().is_some());
+    let found = store.scan(None, 10).await.unwrap().found.remove(0);
+    assert!(store.rewrite(&found, b"y").await.unwrap());
     assert!(store.take(at("k")).await.unwrap().is_some());
     let bus = store.bus();
     bus.hint();
@@ -78,7 +82,7 @@ async fn through_sentinels_to_whoever_is_primary() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn over_a_cluster() {
-    let cluster = services::Cluster::start(3).unwrap();
+    let mut cluster = services::Cluster::start(3).unwrap();
     conformance::key_value(async |clock| connect(&cluster.url(), &prefix(), clock).await).await;
     conformance::maintenance(async |clock| connect(&cluster.url(), &prefix(), clock).await).await;
     let ours = prefix();
@@ -90,7 +94,24 @@ async fn over_a_cluster() {
         assert!(other.take(at(&key.to_string())).await.unwrap().is_some(), "{key}");
     }
     one.bus().hint();
-    tokio::time::timeout(std::time::Duration::from_secs(5), other.bus().hinted()).await.unwrap();
+    timeout(Duration::from_secs(5), other.bus().hinted()).await.unwrap();
+    // Without one of its nodes a cluster of three masters serves nobody.
+    let node = &mut cluster.nodes()[1];
+    node.kill9();
+    for key in 0..20 {
+        let began = Instant::now();
+        let _ = one.get(at(&key.to_string())).await;
+        assert!(began.elapsed() < Duration::from_millis(1500));
+    }
+    node.restart().unwrap();
+    soon("the cluster is whole", async || {
+        let mut well = 0;
+        for key in 0..20 {
+            well += u32::from(one.put(at(&key.to_string()), b"v", Keep::Forever).await.is_ok());
+        }
+        well == 20
+    })
+    .await;
 }
 
 #[test]

@@ -54,7 +54,8 @@ pub(crate) fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_seconds(1_795_181_820)))
 }
 
-pub(crate) const THINGS: Collection = Collection { name: "things", durability: Durability::Volatile, format: 3, reads: &[] };
+pub(crate) const THINGS: Collection =
+    Collection { name: "things", durability: Durability::Volatile, format: 3, reads: &[] };
 
 pub(crate) fn at(key: &str) -> Place<'_> {
     Place { owner: Owner::Platform, collection: THINGS, key }
