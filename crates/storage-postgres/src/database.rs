@@ -6,7 +6,7 @@ mod write;
 
 use std::{fmt, sync::Arc};
 
-use storage::{Bus, Result};
+use storage::Result;
 
 use self::pool::Pool;
 pub(crate) use self::{
@@ -54,6 +54,12 @@ impl Database {
         let mut lease = self.lease().await.map_err(failed)?;
         lease.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failed)?;
         Ok(Snapshot(lease))
+    }
+
+    /// How many connections could be had at this moment.
+    #[cfg(test)]
+    pub(crate) fn free(&self) -> usize {
+        self.pool.available()
     }
 
     pub(crate) async fn close(&self) {

@@ -150,3 +150,6 @@ impl Postgres {
         &self.0.database
     }
 }
+
+#[cfg(test)]
+mod tests;

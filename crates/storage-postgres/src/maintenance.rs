@@ -17,7 +17,7 @@ impl Write {
 impl Postgres {
     /// Removes values that have expired. Leaves out rows that somebody is writing, so that several replicas
     /// clean up without waiting for each other.
-    async fn purge_values(&self, now: Timestamp, limit: u32) -> Result<u64> {
+    pub(crate) async fn purge_values(&self, now: Timestamp, limit: u32) -> Result<u64> {
         let purged = sqlx::query!(
             "DELETE FROM key_value
              WHERE ctid IN (SELECT ctid FROM key_value WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, PgConnection,
+    ConnectOptions as _, Connection as _, Executor, PgConnection, Postgres,
     migrate::{AppliedMigration, Migrate as _, MigrateError, Migrator},
 };
 use storage::{Result, StorageError};
@@ -20,7 +20,7 @@ pub(crate) struct Schema {
     /// The Postgres schema, if it is not the default one.
     own: Option<&'static str>,
     table: &'static str,
-    applied: &'static str,
+    list: &'static str,
 }
 
 static DATA_MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
@@ -31,7 +31,7 @@ pub(crate) static DATA: Schema = Schema {
     migrator: &DATA_MIGRATIONS,
     own: None,
     table: "_sqlx_migrations",
-    applied: "SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version",
+    list: "SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version",
 };
 
 /// The schema of the wrapped keys.
@@ -39,7 +39,7 @@ pub(crate) static KEYS: Schema = Schema {
     migrator: &KEYS_MIGRATIONS,
     own: Some("portico_keys"),
     table: "portico_keys._sqlx_migrations",
-    applied: "SELECT version, checksum, success FROM portico_keys._sqlx_migrations ORDER BY version",
+    list: "SELECT version, checksum, success FROM portico_keys._sqlx_migrations ORDER BY version",
 };
 
 /// What a run did.
@@ -51,13 +51,19 @@ pub struct Migrated {
 
 /// Applies what is missing, under a lock of the database that everybody who migrates takes.
 pub(crate) async fn migrate(options: &PostgresOptions, schema: &Schema) -> Result<Migrated> {
+    let late = |_| StorageError::unavailable(sqlx::Error::PoolTimedOut);
     let connect = options.patient()?;
+    let mut connection = timeout(options.acquire, connect.connect()).await.map_err(late)?.map_err(failed)?;
+    // Most starts find nothing to do, and need neither the lock nor patience.
+    let applied = timeout(options.deadline, schema.applied(&mut connection)).await.map_err(late)??;
+    if schema.compare(&applied)?.is_none() {
+        return Ok(Migrated { applied: 0 });
+    }
     let run = async {
-        let mut connection = timeout(options.acquire, connect.connect())
-            .await
-            .map_err(|_| StorageError::unavailable(sqlx::Error::PoolTimedOut))?
-            .map_err(failed)?;
         connection.lock().await.map_err(|error| schema.cannot(error))?;
+        // A migration that waits for a table lets everybody else wait behind it: better to give up and be
+        // started again.
+        sqlx::query("SET lock_timeout = '3s'").execute(&mut connection).await.map_err(failed)?;
         let migrated = schema.run(&mut connection).await;
         // The lock goes with the connection, whatever happened.
         connection.close().await.map_err(failed)?;
@@ -68,31 +74,37 @@ pub(crate) async fn migrate(options: &PostgresOptions, schema: &Schema) -> Resul
 
 /// Refuses a database whose schema is not exactly the one of this version.
 pub(crate) async fn check(database: &Database, schema: &Schema) -> Result<()> {
-    let rows = sqlx::query_as::<_, (i64, Vec<u8>, bool)>(schema.applied).fetch_all(database).await;
-    let rows = match rows {
-        Ok(rows) => rows,
-        // 42P01: no such table; 3F000: no such schema.
-        Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42P01" | "3F000")) => Vec::new(),
-        Err(error) => return Err(failed(error)),
-    };
-    if rows.iter().any(|(.., success)| !success) {
-        return Err(StorageError::damaged("the schema", "a migration was interrupted"));
+    match schema.compare(&schema.applied(database).await?)? {
+        None => Ok(()),
+        Some(_) => Err(StorageError::Missing("the schema of this version (`portico migrate` makes it)")),
     }
-    let applied =
-        rows.into_iter().map(|(version, checksum, _)| AppliedMigration { version, checksum: checksum.into() });
-    schema
-        .compare(&applied.collect::<Vec<_>>())?
-        .map_or(Ok(()), |_missing| Err(StorageError::Missing("a schema of this version (run `portico migrate`)")))
 }
 
 impl Schema {
+    /// What was applied; nothing if nobody ever migrated.
+    async fn applied<'c>(&self, on: impl Executor<'c, Database = Postgres>) -> Result<Vec<AppliedMigration>> {
+        let rows = match sqlx::query_as::<_, (i64, Vec<u8>, bool)>(self.list).fetch_all(on).await {
+            Ok(rows) => rows,
+            // 42P01: no such table; 3F000: no such schema.
+            Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42P01" | "3F000")) => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        if rows.iter().any(|(.., success)| !success) {
+            return Err(interrupted());
+        }
+        let applied = rows.into_iter();
+        Ok(applied.map(|(version, checksum, _)| AppliedMigration { version, checksum: checksum.into() }).collect())
+    }
+
     async fn run(&self, connection: &mut PgConnection) -> Result<Migrated> {
         if let Some(own) = self.own {
             connection.create_schema_if_not_exists(own).await.map_err(|error| self.cannot(error))?;
         }
         connection.ensure_migrations_table(self.table).await.map_err(|error| self.cannot(error))?;
-        let applied = connection.list_applied_migrations(self.table).await.map_err(|error| self.cannot(error))?;
-        // Found out here as well so that it is reported the same way as when connecting.
+        // Again, now that nobody else can be at it.
+        let applied = self.applied(&mut *connection).await?;
         self.compare(&applied)?;
         let migrator = Migrator {
             migrations: self.migrator.migrations.clone(),
@@ -118,6 +130,12 @@ impl Schema {
         Ok(missing.map(|missing| missing.version))
     }
 
+    /// How many migrations there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.migrator.iter().count()
+    }
+
     fn newest(&self) -> i64 {
         self.migrator.iter().map(|migration| migration.version).max().unwrap_or_default()
     }
@@ -130,10 +148,14 @@ impl Schema {
         match error {
             MigrateError::VersionMissing(version) if version > self.newest() => self.newer(version),
             MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => other(),
-            MigrateError::Dirty(_) => StorageError::damaged("the schema", "a migration was interrupted"),
+            MigrateError::Dirty(_) => interrupted(),
             other => StorageError::unavailable(other),
         }
     }
+}
+
+fn interrupted() -> StorageError {
+    StorageError::damaged("the schema", "a migration was interrupted")
 }
 
 fn other() -> StorageError {

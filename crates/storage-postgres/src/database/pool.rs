@@ -139,6 +139,11 @@ impl Pool {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn available(&self) -> usize {
+        self.permits.available_permits()
+    }
+
     fn free(&self) -> MutexGuard<'_, Free> {
         // Nothing that could panic happens under the lock half-way through a change.
         self.free.lock().unwrap_or_else(PoisonError::into_inner)

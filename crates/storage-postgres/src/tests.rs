@@ -1,0 +1,7 @@
+mod feed;
+mod migrations;
+mod outages;
+mod place;
+mod values;
+
+use self::place::{Places, at, clock};
