@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use storage::{Change, Result, repo::Changes};
+use storage::{Change, Owner, Result, repo::Changes};
 
 use crate::{
     Postgres, failed,
@@ -40,5 +40,14 @@ impl Changes for Postgres {
                 })
             })
             .collect()
+    }
+
+    async fn data_keys_changed(&self, owners: &[Owner]) -> Result<u64> {
+        let mut write = self.write().await?;
+        for owner in owners {
+            write.change_keys(*owner);
+        }
+        write.commit().await?;
+        self.head().await
     }
 }

@@ -14,16 +14,18 @@ use crate::{
 // A revision is drawn anew in `DO UPDATE`, since the one in `VALUES` was drawn before the row was locked,
 // perhaps before an older write that committed first.
 
-struct ValueRow {
-    value: Vec<u8>,
-    revision: i64,
-    expires_at: Option<i64>,
+pub(crate) struct ValueRow {
+    pub(crate) value: Vec<u8>,
+    pub(crate) revision: i64,
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) format: i32,
 }
 
 impl ValueRow {
-    fn entry(self) -> Result<Entry> {
+    pub(crate) fn entry(self) -> Result<Entry> {
         let keep = self.expires_at.map_or(Keep::Forever, |at| Keep::Until(time(at)));
-        Ok(Entry { value: Zeroizing::new(self.value), revision: revision(self.revision)?, keep })
+        let format = count("key_value.format", self.format.into())?;
+        Ok(Entry { value: Zeroizing::new(self.value), revision: revision(self.revision)?, keep, format })
     }
 
     fn live(&self, now: Timestamp) -> bool {
@@ -44,7 +46,7 @@ impl KeyValue for Postgres {
     async fn get(&self, at: Place<'_>) -> Result<Option<Entry>> {
         let row = sqlx::query_as!(
             ValueRow,
-            "SELECT value, revision, expires_at
+            "SELECT value, revision, expires_at, format
              FROM key_value
              WHERE owner = $1 AND collection = $2 AND key = $3",
             at.owner.to_string(),
@@ -59,16 +61,18 @@ impl KeyValue for Postgres {
 
     async fn put(&self, at: Place<'_>, value: &[u8], keep: Keep) -> Result<Revision> {
         let put = sqlx::query_scalar!(
-            "INSERT INTO key_value (owner, collection, key, value, revision, expires_at)
-             VALUES ($1, $2, $3, $4, nextval('key_value_revision'), $5)
+            "INSERT INTO key_value (owner, collection, key, value, revision, expires_at, format)
+             VALUES ($1, $2, $3, $4, nextval('key_value_revision'), $5, $6)
              ON CONFLICT (owner, collection, key) DO UPDATE
-             SET value = excluded.value, revision = nextval('key_value_revision'), expires_at = excluded.expires_at
+             SET value = excluded.value, revision = nextval('key_value_revision'), expires_at = excluded.expires_at,
+                 format = excluded.format
              RETURNING revision",
             at.owner.to_string(),
             at.collection.name,
             at.key,
             value,
             keep.until().map(Timestamp::millis),
+            i32::from(at.collection.format),
         )
         .fetch_one(self.read())
         .await
@@ -78,17 +82,19 @@ impl KeyValue for Postgres {
 
     async fn insert(&self, at: Place<'_>, value: &[u8], keep: Keep) -> Result<Option<Revision>> {
         let inserted = sqlx::query_scalar!(
-            "INSERT INTO key_value (owner, collection, key, value, revision, expires_at)
-             VALUES ($1, $2, $3, $4, nextval('key_value_revision'), $5)
+            "INSERT INTO key_value (owner, collection, key, value, revision, expires_at, format)
+             VALUES ($1, $2, $3, $4, nextval('key_value_revision'), $5, $6)
              ON CONFLICT (owner, collection, key) DO UPDATE
-             SET value = excluded.value, revision = nextval('key_value_revision'), expires_at = excluded.expires_at
-             WHERE key_value.expires_at <= $6
+             SET value = excluded.value, revision = nextval('key_value_revision'), expires_at = excluded.expires_at,
+                 format = excluded.format
+             WHERE key_value.expires_at <= $7
              RETURNING revision",
             at.owner.to_string(),
             at.collection.name,
             at.key,
             value,
             keep.until().map(Timestamp::millis),
+            i32::from(at.collection.format),
             self.0.clock.now().millis(),
         )
         .fetch_optional(self.read())
@@ -102,7 +108,7 @@ impl KeyValue for Postgres {
             ValueRow,
             "DELETE FROM key_value
              WHERE owner = $1 AND collection = $2 AND key = $3
-             RETURNING value, revision, expires_at",
+             RETURNING value, revision, expires_at, format",
             at.owner.to_string(),
             at.collection.name,
             at.key,
@@ -118,15 +124,16 @@ impl KeyValue for Postgres {
         let Ok(expected) = i64::try_from(expected.0) else { return Ok(None) };
         let replaced = sqlx::query_scalar!(
             "UPDATE key_value
-             SET value = $4, revision = nextval('key_value_revision'), expires_at = $5
+             SET value = $4, revision = nextval('key_value_revision'), expires_at = $5, format = $6
              WHERE owner = $1 AND collection = $2 AND key = $3
-               AND revision = $6 AND (expires_at IS NULL OR expires_at > $7)
+               AND revision = $7 AND (expires_at IS NULL OR expires_at > $8)
              RETURNING revision",
             at.owner.to_string(),
             at.collection.name,
             at.key,
             value,
             keep.until().map(Timestamp::millis),
+            i32::from(at.collection.format),
             expected,
             self.0.clock.now().millis(),
         )

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use storage::{ColumnPlace, Owner, Result, StorageError, WrappedKey, WrappedKeys};
+use storage::{ColumnPlace, MasterId, Owner, Result, StorageError, WrappedKey, WrappedKeys};
 
 use crate::{
     Postgres,
@@ -9,7 +9,7 @@ use crate::{
     failed,
     migrating::{self, Migrated},
     options::PostgresOptions,
-    row::count,
+    row::{count, time, word},
 };
 
 /// Wrapped data keys in the schema `portico_keys`: of the database with the data, or of another one.
@@ -44,28 +44,98 @@ impl PostgresKeys {
 impl WrappedKeys for PostgresKeys {
     async fn load(&self, owner: Owner) -> Result<Vec<WrappedKey>> {
         let rows = sqlx::query!(
-            "SELECT id, wrapped FROM portico_keys.data_key WHERE owner = $1 ORDER BY id",
+            "SELECT id, master, active_from, wrapped FROM portico_keys.data_key WHERE owner = $1 ORDER BY id",
             owner.to_string(),
         )
         .fetch_all(&self.0)
         .await
         .map_err(failed)?;
         rows.into_iter()
-            .map(|row| Ok(WrappedKey { owner, id: count("data_key.id", row.id)?, wrapped: row.wrapped }))
+            .map(|row| {
+                Ok(WrappedKey {
+                    owner,
+                    id: count("data_key.id", row.id)?,
+                    master: master(&row.master)?,
+                    active_from: time(row.active_from),
+                    wrapped: row.wrapped,
+                })
+            })
             .collect()
     }
 
     async fn insert(&self, key: &WrappedKey) -> Result<bool> {
         let inserted = sqlx::query!(
-            "INSERT INTO portico_keys.data_key (owner, id, wrapped) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            "INSERT INTO portico_keys.data_key (owner, id, master, active_from, wrapped)
+             VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT DO NOTHING",
             key.owner.to_string(),
             i64::from(key.id),
+            word_of(key.master),
+            key.active_from.millis(),
             key.wrapped,
         )
         .execute(&self.0)
         .await
         .map_err(failed)?;
         Ok(inserted.rows_affected() == 1)
+    }
+
+    async fn owners(&self, after: Option<Owner>, limit: u32) -> Result<Vec<Owner>> {
+        let owners = sqlx::query_scalar!(
+            "SELECT DISTINCT owner FROM portico_keys.data_key WHERE owner > $1 ORDER BY owner LIMIT $2",
+            // Any owner is greater than no text.
+            after.map(|owner| owner.to_string()).unwrap_or_default(),
+            i64::from(limit),
+        )
+        .fetch_all(&self.0)
+        .await
+        .map_err(failed)?;
+        owners.iter().map(|owner| word("data_key.owner", owner)).collect()
+    }
+
+    async fn count_owners(&self) -> Result<u64> {
+        let owners = sqlx::query_scalar!(r#"SELECT count(DISTINCT owner) AS "owners!" FROM portico_keys.data_key"#)
+            .fetch_one(&self.0)
+            .await
+            .map_err(failed)?;
+        count("the number of owners", owners)
+    }
+
+    async fn masters(&self) -> Result<Vec<(Option<MasterId>, u64)>> {
+        let rows = sqlx::query!(
+            r#"SELECT master, count(*) AS "keys!" FROM portico_keys.data_key GROUP BY master ORDER BY master"#
+        )
+        .fetch_all(&self.0)
+        .await
+        .map_err(failed)?;
+        rows.into_iter().map(|row| Ok((master(&row.master)?, count("the number of keys", row.keys)?))).collect()
+    }
+
+    async fn rewrap(&self, key: &WrappedKey, old: Option<MasterId>) -> Result<bool> {
+        let rewrapped = sqlx::query!(
+            "UPDATE portico_keys.data_key SET master = $1, wrapped = $2 WHERE owner = $3 AND id = $4 AND master = $5",
+            word_of(key.master),
+            key.wrapped,
+            key.owner.to_string(),
+            i64::from(key.id),
+            word_of(old),
+        )
+        .execute(&self.0)
+        .await
+        .map_err(failed)?;
+        Ok(rewrapped.rows_affected() > 0)
+    }
+
+    async fn remove(&self, owner: Owner, id: u32) -> Result<bool> {
+        let removed = sqlx::query!(
+            "DELETE FROM portico_keys.data_key WHERE owner = $1 AND id = $2",
+            owner.to_string(),
+            i64::from(id),
+        )
+        .execute(&self.0)
+        .await
+        .map_err(failed)?;
+        Ok(removed.rows_affected() > 0)
     }
 
     async fn shred(&self, owner: Owner) -> Result<()> {
@@ -75,6 +145,15 @@ impl WrappedKeys for PostgresKeys {
             .map_err(failed)?;
         Ok(())
     }
+}
+
+/// A key from before there were rings has no word.
+fn master(text: &str) -> Result<Option<MasterId>> {
+    if text.is_empty() { Ok(None) } else { word("data_key.master", text).map(Some) }
+}
+
+fn word_of(master: Option<MasterId>) -> String {
+    master.map(|id| id.to_string()).unwrap_or_default()
 }
 
 /// What the canary says.

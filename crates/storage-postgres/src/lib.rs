@@ -15,6 +15,7 @@
 mod audit;
 mod bus;
 mod clients;
+mod columns;
 mod connections;
 mod database;
 mod feed;
@@ -25,8 +26,10 @@ mod locks;
 mod maintenance;
 mod migrating;
 mod options;
+mod replicas;
 mod row;
 mod servers;
+mod shredding;
 mod signing;
 mod tenants;
 mod users;
@@ -112,7 +115,8 @@ impl Postgres {
             grants: store.clone(),
             signing: store.clone(),
             audit: store.clone(),
-            changes: store,
+            changes: store.clone(),
+            replicas: store,
         }
     }
 

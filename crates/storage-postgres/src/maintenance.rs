@@ -1,7 +1,16 @@
-use model::Timestamp;
-use storage::{Owner, Result};
+use std::time::Duration;
 
-use crate::{Postgres, database::Write, failed};
+use async_trait::async_trait;
+use model::Timestamp;
+use storage::{
+    Cursor, Found, Maintenance, Owner, Result, Scan, TOMBSTONE_LIFE,
+    repo::{Clients, Grants},
+};
+
+use crate::{Postgres, database::Write, failed, key_value::ValueRow, row::count};
+
+/// How long a replica that was not seen is remembered.
+const REPLICA_MEMORY: Duration = Duration::from_hours(1);
 
 impl Write {
     /// Removes every value of an owner.
@@ -17,7 +26,7 @@ impl Write {
 impl Postgres {
     /// Removes values that have expired. Leaves out rows that somebody is writing, so that several replicas
     /// clean up without waiting for each other.
-    pub(crate) async fn purge_values(&self, now: Timestamp, limit: u32) -> Result<u64> {
+    async fn purge_values(&self, now: Timestamp, limit: u32) -> Result<u64> {
         let purged = sqlx::query!(
             "DELETE FROM key_value
              WHERE ctid IN (SELECT ctid FROM key_value WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)
@@ -29,5 +38,72 @@ impl Postgres {
         .await
         .map_err(failed)?;
         Ok(purged.rows_affected())
+    }
+}
+
+#[async_trait]
+impl Maintenance for Postgres {
+    async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        let values = self.purge_values(now, limit).await?;
+        let clients = Clients::purge(self, now, limit).await?;
+        let grants = Grants::purge(self, now - TOMBSTONE_LIFE, limit).await?;
+        let replicas = self.purge_replicas(now - REPLICA_MEMORY, limit).await?;
+        let shredded = self.finish_shredding(limit).await?;
+        Ok(values + clients + grants + replicas + shredded)
+    }
+
+    async fn count(&self) -> Result<u64> {
+        let values = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM key_value"#)
+            .fetch_one(self.read())
+            .await
+            .map_err(failed)?;
+        count("the number of values", values)
+    }
+
+    async fn scan(&self, after: Option<&Cursor>, limit: u32) -> Result<Scan> {
+        let (owner, collection, key) = after.map(Cursor::place).transpose()?.unwrap_or_default();
+        let rows = sqlx::query!(
+            "SELECT owner, collection, key, value, revision, expires_at, format
+             FROM key_value
+             WHERE (owner, collection, key) > ($1, $2, $3)
+             ORDER BY owner, collection, key
+             LIMIT $4",
+            owner,
+            collection,
+            key,
+            i64::from(limit),
+        )
+        .fetch_all(self.read())
+        .await
+        .map_err(failed)?;
+        let last = rows.last().filter(|_| rows.len() >= limit as usize);
+        let next = last.map(|last| Cursor::behind(&last.owner, &last.collection, &last.key));
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows {
+            let Ok(owner) = row.owner.parse() else {
+                // Nothing can read it: no place has such an owner.
+                tracing::warn!(owner = row.owner, collection = row.collection, "a stored value belongs to nobody");
+                continue;
+            };
+            let (value, revision, expires_at, format) = (row.value, row.revision, row.expires_at, row.format);
+            let entry = ValueRow { value, revision, expires_at, format }.entry()?;
+            found.push(Found { owner, collection: row.collection, key: row.key, entry });
+        }
+        Ok(Scan { found, next })
+    }
+
+    async fn rewrite(&self, found: &Found, value: &[u8]) -> Result<bool> {
+        let rewritten = sqlx::query!(
+            "UPDATE key_value SET value = $1 WHERE owner = $2 AND collection = $3 AND key = $4 AND revision = $5",
+            value,
+            found.owner.to_string(),
+            found.collection,
+            found.key,
+            i64::try_from(found.entry.revision.0).unwrap_or(i64::MAX),
+        )
+        .execute(self.read())
+        .await
+        .map_err(failed)?;
+        Ok(rewritten.rows_affected() > 0)
     }
 }

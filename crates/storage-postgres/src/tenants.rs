@@ -165,7 +165,7 @@ impl Tenants for Postgres {
             write.commit().await?;
         }
         // Also when the tenant was gone already: an earlier call may have failed just here.
-        self.sealer().shred(Owner::Tenant(tenant)).await?;
+        self.shred(Owner::Tenant(tenant)).await?;
         Ok(deleted)
     }
 
@@ -233,6 +233,7 @@ impl Write {
             self.change(ChangeKind::Connection, Some(tenant), connection.bytes());
         }
         self.change_tenant(tenant);
+        self.will_shred(Owner::Tenant(tenant)).await?;
         Ok(true)
     }
 }

@@ -2,6 +2,7 @@ mod feed;
 mod migrations;
 mod outages;
 mod place;
+mod repositories;
 mod values;
 
 use self::place::{Places, at, clock};

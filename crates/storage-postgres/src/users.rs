@@ -230,9 +230,12 @@ impl Users for Postgres {
         if deleted {
             write.audit(audit).await?;
             write.commit().await?;
+        } else {
+            // What follows writes too.
+            drop(write);
         }
         // Also when the person was gone already: an earlier call may have failed just here.
-        self.sealer().shred(Owner::User(user)).await?;
+        self.shred(Owner::User(user)).await?;
         Ok(deleted)
     }
 }
@@ -259,6 +262,7 @@ impl Write {
             self.change_tenant(model::TenantId::from_uuid(tenant));
         }
         self.change_user(user);
+        self.will_shred(Owner::User(user)).await?;
         Ok(true)
     }
 }

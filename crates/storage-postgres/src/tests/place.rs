@@ -111,7 +111,7 @@ pub(super) fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_seconds(1_795_181_820)))
 }
 
-const COLLECTION: Collection = Collection { name: "things", durability: Durability::Durable, format: 1 };
+const COLLECTION: Collection = Collection { name: "things", durability: Durability::Durable, format: 1, reads: &[] };
 
 pub(super) fn at(key: &str) -> Place<'_> {
     Place { owner: Owner::Platform, collection: COLLECTION, key }

@@ -3,7 +3,10 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use model::{Clock as _, SeededEntropy};
-use storage::{Keep, KeyValue as _, MasterKey, Revision, Sealed, Sealer, StorageError, WrappedKeys as _, conformance};
+use storage::{
+    Keep, KeyValue as _, Maintenance as _, MasterKey, MasterKeys, Revision, Sealed, Sealer, StorageError,
+    WrappedKeys as _, conformance,
+};
 use tokio::task::JoinSet;
 
 use super::{
@@ -28,6 +31,22 @@ async fn sealed_values_conform() {
 async fn wrapped_keys_conform() {
     let places = Places::default();
     conformance::wrapped_keys(async || places.keys().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn maintenance_conforms() {
+    let places = Places::default();
+    conformance::maintenance(async |clock| places.store(clock).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sealed_columns_conform() {
+    let places = Places::default();
+    conformance::sealed_columns(async |clock, bus| {
+        let store = places.with_bus(clock, bus).await;
+        (store.repos(), store)
+    })
+    .await;
 }
 
 /// Two stores, as two replicas have them, and callers that take turns with them.
@@ -113,7 +132,8 @@ async fn lost_keys_and_a_wrong_master_key_are_refused() {
     let options = places.migrated().await;
     PostgresKeys::migrate(&options).await.unwrap();
     let open = async |master: u8, keys| {
-        Sealer::open_ring(MasterKey::new([master; 32]), Arc::new(keys), Arc::new(SeededEntropy::new(1))).await
+        let (master, entropy) = (MasterKeys::from(MasterKey::new([master; 32])), Arc::new(SeededEntropy::new(1)));
+        Sealer::open_ring(Arc::new(master), Arc::new(keys), clock(), entropy).await
     };
     let connect = async |sealer| Postgres::connect(&options, Arc::new(sealer), clock(), None).await;
     let first = open(1, PostgresKeys::connect(&options).await.unwrap()).await.unwrap();
@@ -140,8 +160,9 @@ async fn replicas_that_start_together_agree_on_the_keys() {
         let options = options.clone();
         replicas.spawn(async move {
             let keys = Arc::new(PostgresKeys::connect(&options).await.unwrap());
-            let entropy = Arc::new(SeededEntropy::new(seed));
-            let sealer = Arc::new(Sealer::open_ring(MasterKey::new([1; 32]), keys, entropy).await.unwrap());
+            let (master, entropy) = (MasterKeys::from(MasterKey::new([1; 32])), Arc::new(SeededEntropy::new(seed)));
+            let sealer = Sealer::open_ring(Arc::new(master), keys, clock(), entropy).await;
+            let sealer = Arc::new(sealer.unwrap());
             Sealed::new(connect(&options, sealer.clone(), clock()).await, sealer)
         });
     }
@@ -163,10 +184,10 @@ async fn clean_up_removes_rows_and_no_live_ones() {
         store.put(at(key), b"v", soon).await.unwrap();
     }
     store.put(at("d"), b"v", Keep::Forever).await.unwrap();
-    assert_eq!(store.purge_values(clock.now(), 10).await.unwrap(), 0);
+    assert_eq!(store.purge(clock.now(), 10).await.unwrap(), 0);
     clock.advance(Duration::from_secs(1));
-    assert_eq!(store.purge_values(clock.now(), 2).await.unwrap(), 2);
-    assert_eq!(store.purge_values(clock.now(), 2).await.unwrap(), 1);
+    assert_eq!(store.purge(clock.now(), 2).await.unwrap(), 2);
+    assert_eq!(store.purge(clock.now(), 2).await.unwrap(), 1);
     let rows = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM key_value").fetch_one(store.read()).await;
     assert_eq!(rows.unwrap(), 1);
 }
