@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use model::{GrantId, Timestamp, UserId};
 use storage::{
     Result, StorageError,
-    repo::{AuditEvent, Code, Grant, GrantState, Grants, Redeemed, Refresh, RefreshFamily, Rotated, TokenHash},
+    repo::{
+        AuditEvent, Code, Grant, GrantState, Grants, Redeemed, Refresh, RefreshFamily, Rotated, SignInMethod, TokenHash,
+    },
 };
 
 use crate::{
@@ -69,6 +71,29 @@ fn columns(state: GrantState) -> (&'static str, Option<i64>) {
 }
 
 impl Write {
+    /// Whether the person, their membership, the server and the connection of a grant are there.
+    async fn may_rest(&mut self, grant: &Grant) -> Result<bool> {
+        let (user, tenant, server) =
+            (grant.user.bytes().as_slice(), grant.tenant.bytes().as_slice(), grant.server.bytes().as_slice());
+        let connection = match grant.method {
+            SignInMethod::Local => None,
+            SignInMethod::Connection(id) => Some(id.bytes().to_vec()),
+        };
+        // A membership is there only while both its tenant and its person are.
+        sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM member WHERE tenant = ?1 AND "user" = ?2)
+                  AND EXISTS (SELECT 1 FROM server WHERE tenant = ?1 AND id = ?3)
+                  AND (?4 IS NULL OR EXISTS (SELECT 1 FROM connection WHERE id = ?4)) AS "may!: bool""#,
+            tenant,
+            user,
+            server,
+            connection,
+        )
+        .fetch_one(self.on())
+        .await
+        .map_err(failed)
+    }
+
     async fn insert_grant(&mut self, grant: &Grant) -> Result<()> {
         let (id, user, tenant) =
             (grant.id.bytes().as_slice(), grant.user.bytes().as_slice(), grant.tenant.bytes().as_slice());
@@ -111,6 +136,9 @@ impl Grants for Sqlite {
             return Err(StorageError::Missing("the code's grant"));
         }
         let mut write = self.write().await?;
+        if !write.may_rest(grant).await? {
+            return Err(StorageError::Missing("what the grant rests on"));
+        }
         write.insert_grant(grant).await?;
         write.insert_code(code).await?;
         write.audit(audit).await?;

@@ -86,6 +86,16 @@ async fn repositories_conform() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn races_conform() {
+    let files = Files::new();
+    conformance::races(async |clock, bus| {
+        let (sealer, options) = (conformance::sealer().await, OpenOptions::default());
+        Sqlite::open(&files.next(), options, sealer, clock, bus).await.unwrap().repos()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn changes_conform() {
     let files = Files::new();
     conformance::changes(async |clock, bus| {

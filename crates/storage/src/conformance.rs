@@ -14,6 +14,7 @@ mod key_value;
 mod keys;
 mod maintenance;
 mod people;
+mod races;
 mod replicas;
 mod rotations;
 mod servers;
@@ -85,6 +86,7 @@ pub async fn repositories(make: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Bus>) -> Re
     clients::hold_their_name(&world, fresh().await).await;
     grants::one_redemption_wins(&world, fresh().await).await;
     grants::a_bad_code_is_no_code(&world, fresh().await).await;
+    grants::rest_on_what_is_there(&world, fresh().await).await;
     grants::end_once(&world, fresh().await).await;
     grants::are_cleaned_up(&world, fresh().await).await;
     rotations::one_is_first(&world, fresh().await).await;
@@ -93,6 +95,21 @@ pub async fn repositories(make: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Bus>) -> Re
     keys::one_signing_key_is_first(&world, fresh().await).await;
     changes::the_log_is_apart_by_tenant(&world, fresh().await).await;
     replicas::are_seen_while_they_live(&world, fresh().await).await;
+}
+
+/// What the repositories promise of calls of different kinds that come at the same moment.
+pub async fn races(make: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Bus>) -> Repos) {
+    let world = World::new();
+    let fresh = async || make(world.clock.clone(), Arc::new(LocalBus::default())).await;
+    races::a_revoked_grant_stays_revoked(&world, fresh().await).await;
+    races::a_revoked_family_gets_no_child(&world, fresh().await).await;
+    races::a_removed_member_has_no_grant(&world, fresh().await).await;
+    races::what_a_grant_rests_on_goes_with_it(&world, fresh().await).await;
+    races::one_tenant_gets_a_slug(&world, fresh().await).await;
+    races::one_server_gets_a_slug(&world, fresh().await).await;
+    races::a_deleted_tenant_gets_nothing_new(&world, fresh().await).await;
+    races::set_up_and_a_person_of_the_same_name(&world, fresh().await).await;
+    races::removals_do_not_wait_in_a_ring(&world, fresh().await).await;
 }
 
 /// The promises of the change feed.

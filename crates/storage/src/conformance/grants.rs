@@ -4,7 +4,10 @@ use super::{
     CALLERS,
     world::{HOUR, World, logged, race},
 };
-use crate::repo::{Code, Grant, GrantState, Redeemed, Repos};
+use crate::{
+    StorageError,
+    repo::{Code, Grant, GrantState, Redeemed, Repos, Server, SignInMethod, User},
+};
 
 pub(super) async fn one_redemption_wins(world: &World, repos: Repos) {
     let (alice, server) = world.acme(&repos).await;
@@ -37,9 +40,30 @@ pub(super) async fn one_redemption_wins(world: &World, repos: Repos) {
     assert!(repos.grants.of_user(alice.id, grant.expires_at).await.unwrap().is_empty());
 }
 
-async fn pending(world: &World, repos: &Repos) -> (Grant, Code) {
-    let (user, tenant) = (world.id(), world.tenant("acme"));
-    let grant = world.grant(user, &world.server(&tenant, "echo").0);
+pub(super) async fn rest_on_what_is_there(world: &World, repos: Repos) {
+    let (alice, server) = world.acme(&repos).await;
+    let bob = world.user("bob");
+    repos.users.create(&bob, None, &[], &world.audit("a")).await.unwrap();
+    let own = world.grant(alice.id, &server);
+    let unknown = SignInMethod::Connection(world.id());
+    for resting in [
+        Grant { user: world.id(), ..own.clone() },
+        Grant { user: bob.id, ..own.clone() },
+        Grant { server: world.id(), ..own.clone() },
+        Grant { tenant: world.id(), ..own.clone() },
+        Grant { method: unknown, ..own.clone() },
+    ] {
+        let (code, audit) = (world.code(&resting), world.audit("a"));
+        let authorized = repos.grants.authorize(&resting, &code, &audit).await;
+        assert!(matches!(authorized, Err(StorageError::Missing(_))), "{authorized:?}");
+        assert!(repos.grants.grant(resting.id).await.unwrap().is_none());
+        assert!(!logged(&repos, None, audit.id).await);
+    }
+    repos.grants.authorize(&own, &world.code(&own), &world.audit("a")).await.unwrap();
+}
+
+async fn pending(world: &World, repos: &Repos, alice: &User, server: &Server) -> (Grant, Code) {
+    let grant = world.grant(alice.id, server);
     let code = world.code(&grant);
     repos.grants.authorize(&grant, &code, &world.audit("a")).await.unwrap();
     (grant, code)
@@ -47,32 +71,33 @@ async fn pending(world: &World, repos: &Repos) -> (Grant, Code) {
 
 pub(super) async fn a_bad_code_is_no_code(world: &World, repos: Repos) {
     let redeem = async |code: &Code, now| repos.grants.redeem(&code.hash, None, now, &world.audit("a")).await.unwrap();
+    let (alice, server) = world.acme(&repos).await;
     let now = world.now();
 
-    let (_, expired) = pending(world, &repos).await;
+    let (_, expired) = pending(world, &repos, &alice, &server).await;
     assert_eq!(redeem(&expired, expired.expires_at).await, Redeemed::No);
     assert_eq!(repos.grants.code(&expired.hash).await.unwrap().unwrap().0, expired, "and nothing was written");
 
-    let (_, guessed) = pending(world, &repos).await;
+    let (_, guessed) = pending(world, &repos, &alice, &server).await;
     for _ in 0..4 {
         repos.grants.count_failure(&guessed.hash).await.unwrap();
     }
     assert_eq!(redeem(&guessed, now).await, Redeemed::Yes, "four failures do not burn it");
-    let (_, burnt) = pending(world, &repos).await;
+    let (_, burnt) = pending(world, &repos, &alice, &server).await;
     for _ in 0..5 {
         repos.grants.count_failure(&burnt.hash).await.unwrap();
     }
     assert_eq!(repos.grants.code(&burnt.hash).await.unwrap().unwrap().0.failures, 5);
     assert_eq!(redeem(&burnt, now).await, Redeemed::No);
 
-    let (grant, revoked) = pending(world, &repos).await;
+    let (grant, revoked) = pending(world, &repos, &alice, &server).await;
     assert!(repos.grants.revoke(grant.id, now, &world.audit("a")).await.unwrap());
     assert_eq!(redeem(&revoked, now).await, Redeemed::No);
     assert_eq!(redeem(&world.code(&grant), now).await, Redeemed::No, "an unknown code is none");
     assert!(repos.grants.code(&world.hash()).await.unwrap().is_none());
 
     // A token of another grant is not minted, and the code stays.
-    let (_, code) = pending(world, &repos).await;
+    let (_, code) = pending(world, &repos, &alice, &server).await;
     let foreign = world.refresh(&grant, None);
     assert!(repos.grants.redeem(&code.hash, Some(&foreign), now, &world.audit("a")).await.is_err());
     assert_eq!(repos.grants.code(&code.hash).await.unwrap().unwrap().0, code);
@@ -100,7 +125,7 @@ pub(super) async fn are_cleaned_up(world: &World, repos: Repos) {
     let (alice, server) = world.acme(&repos).await;
     let (kept, kept_token) = world.active(&repos, &alice, &server).await;
     let (ended, ended_token) = world.active(&repos, &alice, &server).await;
-    let (nothing, code) = pending(world, &repos).await;
+    let (nothing, code) = pending(world, &repos, &alice, &server).await;
     assert!(repos.grants.revoke(ended.id, world.now(), &world.audit("a")).await.unwrap());
 
     assert_eq!(repos.grants.purge(world.now(), 100).await.unwrap(), 0, "nothing ended before now");

@@ -80,7 +80,8 @@ pub(super) async fn show_what_a_request_needs(world: &World, repos: Repos) {
 pub(super) async fn removing_a_member_revokes(world: &World, repos: Repos) {
     let (alice, server) = world.acme(&repos).await;
     let beta = world.tenant("beta");
-    repos.tenants.create(&beta, &[], &world.audit("a")).await.unwrap();
+    let visitor = Member { tenant: beta.id, user: alice.id, role: Role::Member };
+    repos.tenants.create(&beta, &[visitor], &world.audit("a")).await.unwrap();
     let (elsewhere, revision) = world.server(&beta, "echo");
     repos.servers.create(&elsewhere, &revision, &world.audit("a")).await.unwrap();
     let (grant, _) = world.active(&repos, &alice, &server).await;

@@ -1,6 +1,11 @@
 //! The people, tenants and things that the suites are about.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use model::{
     AuditId, Clock, Entropy as _, Id, ManualClock, Resource, Role, ScopeSet, Secret, SeededEntropy, Timestamp, UserId,
@@ -142,7 +147,7 @@ impl World {
         Grant {
             id: self.id(),
             user,
-            method: SignInMethod::Connection(self.id()),
+            method: SignInMethod::Local,
             tenant: server.tenant,
             server: server.id,
             client_id: "c_1".to_owned(),
@@ -224,4 +229,19 @@ where
         });
     }
     tasks.join_all().await
+}
+
+/// One of the calls of [`at_once`].
+pub(super) type Call<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Makes these calls at the same moment; answers in the order of the calls.
+pub(super) async fn at_once<T: Send + 'static>(calls: Vec<Call<T>>) -> Vec<T> {
+    let calls: Vec<_> = calls.into_iter().map(|call| Mutex::new(Some(call))).collect();
+    let mut answers = race(calls.len(), |at| {
+        let call = calls[at].lock().unwrap().take().expect("each is made once");
+        async move { (at, call.await) }
+    })
+    .await;
+    answers.sort_by_key(|(at, _)| *at);
+    answers.into_iter().map(|(_, answer)| answer).collect()
 }

@@ -131,7 +131,9 @@ pub enum Rotated {
 /// consumed in the transaction that mints it.
 #[async_trait]
 pub trait Grants: Send + Sync + fmt::Debug {
-    /// Adds a pending grant and its code.
+    /// Adds a pending grant and its code. `Missing` unless the person, the server, the person's membership in
+    /// its tenant and the connection that they signed in through are there: whoever removes one of these ends
+    /// the grants that rest on it, this one included, whichever of the two comes first.
     async fn authorize(&self, grant: &Grant, code: &Code, audit: &AuditEvent) -> Result<()>;
 
     /// A code and its grant, used and expired ones too.
