@@ -17,6 +17,16 @@ impl<'a> Browser<'a> {
         Self { site, cookies: BTreeMap::new() }
     }
 
+    /// With the cookies of another one.
+    pub fn with_cookies(site: &'a dyn Site, cookies: BTreeMap<String, String>) -> Self {
+        Self { site, cookies }
+    }
+
+    /// Its cookies, by name.
+    pub fn cookies(&self) -> &BTreeMap<String, String> {
+        &self.cookies
+    }
+
     /// The same browser, which reaches the installation in another way from now on.
     pub fn at(self, site: &dyn Site) -> Browser<'_> {
         Browser { site, cookies: self.cookies }
@@ -43,9 +53,15 @@ impl<'a> Browser<'a> {
 
     /// Sends a form.
     pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let answer = self.try_post(path, fields).await;
+        answer.unwrap_or_else(|error| panic!("{path}: {error:#}"))
+    }
+
+    /// The same, of an installation that may be away.
+    pub async fn try_post(&mut self, path: &str, fields: &[(&str, &str)]) -> Result<Answer> {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let headers = [("origin", ORIGIN), ("content-type", "application/x-www-form-urlencoded")];
-        self.send(Method::POST, path, &headers, &body).await
+        self.try_send(Method::POST, path, &headers, &body).await
     }
 
     /// Sends a request with this browser's cookies.
@@ -101,18 +117,36 @@ impl<'a> Browser<'a> {
         self.submit_sign_in(&page, name).await.expect(303)
     }
 
+    /// The same, of an installation that may be away. The answer is the page if that did not open.
+    pub async fn try_sign_in(&mut self, name: &str) -> Result<Answer> {
+        let page = self.try_send(Method::GET, "/login", &[], "").await?;
+        if page.status != 200 {
+            return Ok(page);
+        }
+        self.try_submit_sign_in(&page, name).await
+    }
+
     /// Fills in the sign-in page that is open.
     pub async fn submit_sign_in(&mut self, page: &Answer, name: &str) -> Answer {
+        self.try_submit_sign_in(page, name).await.unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    async fn try_submit_sign_in(&mut self, page: &Answer, name: &str) -> Result<Answer> {
         let (email, password) = (format!("{name}@example.com"), format!("password of {name}"));
         let (csrf, back) = (page.field("csrf"), page.field("return"));
         let fields = [("csrf", &*csrf), ("return", &*back), ("email", &*email), ("password", &*password)];
-        self.post("/login", &fields).await
+        self.try_post("/login", &fields).await
     }
 
     /// Fills in the consent page that is open.
     pub async fn decide(&mut self, page: &Answer, decision: &str) -> Answer {
+        self.try_decide(page, decision).await.unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    /// The same, of an installation that may be away.
+    pub async fn try_decide(&mut self, page: &Answer, decision: &str) -> Result<Answer> {
         let (csrf, txn, account) = (page.field("csrf"), page.field("txn"), page.field("account"));
         let fields = [("csrf", &*csrf), ("txn", &*txn), ("account", &*account), ("decision", decision)];
-        self.post("/oauth/consent", &fields).await
+        self.try_post("/oauth/consent", &fields).await
     }
 }

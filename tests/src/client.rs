@@ -1,3 +1,4 @@
+use anyhow::Result;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::Method;
 use serde_json::{Value, json};
@@ -34,6 +35,17 @@ pub struct Tokens {
 impl<'a> Client<'a> {
     /// One of this name.
     pub async fn register(site: &'a dyn Site, name: &str) -> Self {
+        let registered = Self::try_register(site, name).await.unwrap_or_else(|error| panic!("{error:#}"));
+        registered.unwrap_or_else(|answer| panic!("{answer:?}"))
+    }
+
+    /// One that registered itself before.
+    pub fn known(site: &'a dyn Site, id: &str) -> Self {
+        Self { site, id: id.to_owned() }
+    }
+
+    /// The same as [`Client::register`], of an installation that may be away; or the answer that says no.
+    pub async fn try_register(site: &'a dyn Site, name: &str) -> Result<Result<Self, Answer>> {
         let metadata = json!({
             "client_name": name,
             "redirect_uris": [REDIRECT],
@@ -41,8 +53,11 @@ impl<'a> Client<'a> {
             "grant_types": ["authorization_code", "refresh_token"],
         });
         let headers = [("content-type", "application/json")];
-        let answer = site.send(Method::POST, "/oauth/register", &headers, &metadata.to_string()).await.expect(201);
-        Self { site, id: answer.json()["client_id"].as_str().expect("an id").to_owned() }
+        let answer = site.try_send(Method::POST, "/oauth/register", &headers, &metadata.to_string()).await?;
+        if answer.status != 201 {
+            return Ok(Err(answer));
+        }
+        Ok(Ok(Self { site, id: answer.json()["client_id"].as_str().expect("an id").to_owned() }))
     }
 
     /// The authorization URL for a resource path such as `/t/acme/demo/mcp`.
@@ -78,6 +93,11 @@ impl<'a> Client<'a> {
 
     /// The token endpoint's answer to a code.
     pub async fn redeem(&self, code: &str, resource: &str) -> Answer {
+        self.try_redeem(code, resource).await.unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    /// The same, of an installation that may be away.
+    pub async fn try_redeem(&self, code: &str, resource: &str) -> Result<Answer> {
         let resource = format!("{ORIGIN}{resource}");
         self.token(&[
             ("grant_type", "authorization_code"),
@@ -92,13 +112,18 @@ impl<'a> Client<'a> {
 
     /// The token endpoint's answer to a refresh token.
     pub async fn refresh(&self, token: &str) -> Answer {
+        self.try_refresh(token).await.unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    /// The same, of an installation that may be away.
+    pub async fn try_refresh(&self, token: &str) -> Result<Answer> {
         self.token(&[("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", &self.id)]).await
     }
 
-    async fn token(&self, fields: &[(&str, &str)]) -> Answer {
+    async fn token(&self, fields: &[(&str, &str)]) -> Result<Answer> {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let headers = [("content-type", "application/x-www-form-urlencoded")];
-        self.site.send(Method::POST, "/oauth/token", &headers, &body).await
+        self.site.try_send(Method::POST, "/oauth/token", &headers, &body).await
     }
 
     /// The same application, which reaches the installation in another way from now on.
@@ -121,6 +146,12 @@ impl Tokens {
         let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("no {name}: {answer}")).to_owned();
         Self { access: text("access_token"), refresh: text("refresh_token"), answer: answer.clone() }
     }
+}
+
+/// The code in an answer to the client's redirect URI, if it has one.
+pub fn code_in(location: &str) -> Option<String> {
+    let url = Url::parse(location).ok().filter(|_| location.starts_with(REDIRECT))?;
+    url.query_pairs().find(|(name, _)| name == "code").map(|(_, code)| code.into_owned())
 }
 
 /// A parameter of an answer to the client's redirect URI, whose `state` and `iss` are checked.

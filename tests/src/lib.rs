@@ -13,7 +13,7 @@ pub use crate::{
     answer::Answer,
     app::{ORIGIN, TestApp, World},
     browser::Browser,
-    client::{Client, REDIRECT, Tokens, VERIFIER, modern},
+    client::{Client, REDIRECT, Tokens, VERIFIER, code_in, modern},
     live::Live,
     servers::{Database, Prefix, server},
     site::Site,

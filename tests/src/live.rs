@@ -1,4 +1,8 @@
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
@@ -13,6 +17,15 @@ use crate::{Answer, Site};
 
 /// The name by which every installation of the tests is reached.
 const HOST: &str = "portico.test";
+/// Believed by installations that trust the proxy on this machine.
+const FORWARDED: &str = "x-forwarded-for";
+
+/// Every request comes from somewhere else, so that limits per place do not limit the tests.
+fn somewhere() -> String {
+    static REQUESTS: AtomicU32 = AtomicU32::new(0);
+    let [_, a, b, c] = REQUESTS.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    format!("10.{a}.{b}.{c}")
+}
 
 /// A replica of an installation behind a socket, over which it is reached as over a proxy that ends TLS.
 #[derive(Clone, Debug)]
@@ -36,6 +49,9 @@ impl Site for Live {
         let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         if headers.iter().all(|(name, _)| *name != "host") {
             request = request.header(header::HOST, HOST);
+        }
+        if headers.iter().all(|(name, _)| *name != FORWARDED) {
+            request = request.header(FORWARDED, somewhere());
         }
         for (name, value) in headers {
             request = request.header(*name, *value);

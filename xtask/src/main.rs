@@ -4,6 +4,7 @@
 //! into the checkout. Everything they start is stopped when they end, however they end.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks on both")]
 
+mod backends;
 mod bench;
 mod command;
 mod e2e;
@@ -49,6 +50,14 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// The tests of the real binary on Postgres, Redis and Valkey: races, crashes, outages, several replicas.
+    Backends {
+        /// Passed to the test runner; for instance part of a test's name.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        filter: Vec<String>,
+    },
+    /// The same at length: thirty crashes where `backends` has a few.
+    Soak,
     /// The end-to-end tests: the real binary, real clients, a real browser.
     E2e {
         /// Passed to the test runner; for instance part of a test's name.
@@ -82,6 +91,8 @@ fn run(task: Task) -> Result<bool> {
         Task::Services { command } => servers::run(&command),
         Task::Sqlx { check } => sqlx::run(&machine, check),
         Task::Bench { bench } => bench::run(&machine, bench),
+        Task::Backends { filter } => Ok(backends::run(&machine, "backends", &filter)?.close()),
+        Task::Soak => Ok(backends::run(&machine, "soak", &[])?.close()),
         Task::E2e { filter } => Ok(e2e::run(&machine, &filter)?.close()),
     }
 }

@@ -9,6 +9,7 @@ use services::{
 };
 
 use crate::{
+    backends,
     command::cargo,
     e2e, lint,
     machine::Machine,
@@ -23,12 +24,12 @@ const NEXTEST: &str = "0.9.143";
 pub(crate) fn run(machine: &Machine) -> Result<bool> {
     install(&[PYTHON, POSTGRES, REDIS, VALKEY, DOCKER_COMPOSE, SHELLCHECK, CADDY, CHROMIUM, CHROMEDRIVER])?;
     let mut tally = lint::run(machine)?;
-    tally += {
-        let servers = Servers::start()?;
-        nextest(machine, "ci", &[], |command| {
-            command.envs(servers.environment());
-        })?
-    };
+    let servers = Servers::start()?;
+    tally += nextest(machine, "ci", &[], |command| {
+        command.envs(servers.environment());
+    })?;
+    drop(servers);
+    tally += backends::run(machine, "backends", &[])?;
     tally += documentation(machine)?;
     tally += servers::check()?;
     tally += e2e::run(machine, &[])?;

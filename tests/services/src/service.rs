@@ -103,6 +103,11 @@ impl Service {
         bail!("{} did not become ready:\n{}", self.name, self.output())
     }
 
+    /// Whether it runs: it may have ended by itself.
+    pub fn runs(&mut self) -> bool {
+        self.guard.as_mut().is_some_and(|guard| guard.try_wait().is_ok_and(|ended| ended.is_none()))
+    }
+
     /// Its directory; gone when it has stopped.
     pub fn home(&self) -> &Path {
         self.home.path()

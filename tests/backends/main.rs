@@ -1,0 +1,10 @@
+//! The real binary on real servers: races, crashes, outages, several replicas. `cargo xtask backends` builds it and
+//! starts the servers.
+
+mod crash;
+mod installation;
+mod load;
+mod outages;
+mod replicas;
+mod rotation;
+mod settings;
