@@ -79,6 +79,11 @@ impl Database {
     }
 }
 
+/// How to read a file beside whoever writes to it. It is not made, and nothing about it is changed.
+pub(crate) fn beside(path: &Path, options: OpenOptions) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(options.patience)
+}
+
 fn pool(connections: u32, patience: Duration) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)

@@ -9,6 +9,7 @@
 //! - Reads go through connections that cannot write.
 //! - The bus gets a hint after each commit that appended to the feed, never before.
 
+mod archive;
 mod audit;
 mod clients;
 mod columns;
@@ -34,8 +35,8 @@ use model::Clock;
 use sqlx::migrate::Migrator;
 use storage::{Bus, Result, Sealer, repo::Repos};
 
+pub use crate::{archive::SqliteArchive, database::OpenOptions, keys::SqliteKeys};
 use crate::{database::Database, row::failed};
-pub use crate::{database::OpenOptions, keys::SqliteKeys};
 
 /// The schema of the data file.
 static SCHEMA: Migrator = sqlx::migrate!("../../migrations/sqlite");

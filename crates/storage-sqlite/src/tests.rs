@@ -292,3 +292,55 @@ async fn commits_are_synced_and_readers_cannot_write() {
     let written = sqlx::query("DELETE FROM audit").execute(store.read()).await;
     assert!(written.unwrap_err().to_string().contains("readonly"));
 }
+
+/// A file that is empty at first.
+struct Home(PathBuf);
+
+#[async_trait::async_trait(?Send)]
+impl conformance::Home for Home {
+    async fn archive(&self) -> Arc<dyn storage::archive::Archive> {
+        Arc::new(SqliteArchive::make(&self.0, OpenOptions::default()).await.unwrap())
+    }
+
+    async fn open(&self, clock: Arc<dyn Clock>, sealer: Arc<Sealer>) -> (Repos, Arc<dyn storage::KeyValue>) {
+        let store = open(&self.0, sealer.clone(), clock).await.unwrap();
+        (store.repos(), Arc::new(Sealed::new(store, sealer)))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn archives_conform() {
+    let files = Files::new();
+    let fresh = async || Box::new(Home(files.next())) as Box<dyn conformance::Home>;
+    conformance::archives(&fresh, &fresh).await;
+}
+
+/// A table or a column that no archive has would be lost without a word.
+#[tokio::test]
+async fn archives_have_all_there_is() {
+    use storage::archive::{Kind, LEFT_OUT, TABLES};
+    let files = Files::new();
+    let store = open(&files.next(), conformance::sealer().await, clock()).await.unwrap();
+    let columns: Vec<(String, String, String)> = sqlx::query_as(
+        "SELECT t.name, c.name, c.type FROM sqlite_schema t, pragma_table_info(t.name) c
+         WHERE t.type = 'table' ORDER BY t.name, c.name",
+    )
+    .fetch_all(store.read())
+    .await
+    .unwrap();
+    let there = columns.into_iter().filter(|(table, ..)| !LEFT_OUT.contains(&table.as_str()));
+    let mut archived: Vec<_> = TABLES
+        .iter()
+        .flat_map(|table| table.columns.iter().map(move |column| (table.name, column)))
+        .map(|(table, column)| {
+            let kind = match column.kind {
+                Kind::Id | Kind::Bytes | Kind::Sealed => "BLOB",
+                Kind::Text => "TEXT",
+                Kind::Integer | Kind::Flag => "INTEGER",
+            };
+            (table.to_owned(), column.name.to_owned(), kind.to_owned())
+        })
+        .collect();
+    archived.sort();
+    assert_eq!(there.collect::<Vec<_>>(), archived);
+}

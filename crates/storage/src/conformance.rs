@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests, although other crates call them")]
 
+mod archive;
 mod changes;
 mod clients;
 mod connections;
@@ -25,12 +26,29 @@ use std::sync::Arc;
 
 use model::Clock;
 
-pub use self::keys::{MemoryKeys, sealer};
 use self::world::World;
+pub use self::{
+    archive::Home,
+    keys::{MemoryKeys, sealer},
+};
 use crate::{Bus, KeyValue, LocalBus, Maintenance, SealedColumns, WrappedKeys, repo::Repos};
 
 /// How many callers race.
 const CALLERS: usize = 64;
+
+/// The promises of [`Archive`](crate::archive::Archive): backups `from` one kind of database are restored `to` the same or another.
+pub async fn archives(from: impl AsyncFn() -> Box<dyn Home>, to: impl AsyncFn() -> Box<dyn Home>) {
+    archive::come_back_as_they_were(from().await, to().await).await;
+    archive::end_what_is_to_end(from().await, to().await).await;
+    archive::are_of_one_moment(from().await, to().await).await;
+    archive::leave_a_shredded_owner_closed(from().await, to().await).await;
+    archive::are_read_of_older_schemas(from().await, to().await).await;
+    archive::cut_and_changed_files(from().await, to().await).await;
+    archive::foreign_files_and_keys(&from, to().await).await;
+    archive::other_versions(from().await, to().await).await;
+    archive::what_is_not_empty(&from, to().await).await;
+    archive::other_keys_in_the_target(from().await, to().await).await;
+}
 
 /// The promises of [`KeyValue`].
 pub async fn key_value<K: KeyValue + 'static>(make: impl AsyncFn(Arc<dyn Clock>) -> K) {

@@ -19,6 +19,7 @@ mod split;
 mod token;
 mod values;
 
+pub mod archive;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod repo;

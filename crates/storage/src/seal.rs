@@ -135,6 +135,11 @@ impl Sealer {
         key.cipher().open(&bound(&owner.to_string(), parts), sealed).map_err(|why| damaged(why.reason()))
     }
 
+    /// Opens all keys of an owner, as it is done before their first use.
+    pub(crate) async fn check(&self, owner: Owner) -> Result<()> {
+        self.ring(owner).await.map(drop)
+    }
+
     /// The owner's keys, if there are any.
     async fn ring(&self, owner: Owner) -> Result<Option<Arc<Ring>>> {
         if let Some(ring) = self.rings.get(owner) {

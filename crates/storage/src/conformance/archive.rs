@@ -1,0 +1,220 @@
+//! Backups: what comes back, and what is refused.
+
+mod refusals;
+mod round_trips;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use futures_util::StreamExt as _;
+use model::{Clock, Secret, SeededEntropy};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+pub(super) use self::{refusals::*, round_trips::*};
+use super::{MemoryKeys, world::World};
+use crate::{
+    Collection, Durability, Keep, KeyValue, MasterKey, MasterKeys, Owner, Place, Sealer,
+    archive::{self, Archive, Backup, Grants, KeysFile, Restore, Restored, Row, TABLES, seal_place},
+    repo::{ConnectionOwner, Identity, KeyState, Repos, SigningKey},
+};
+
+/// A database of one kind, empty at first.
+#[async_trait(?Send)]
+pub trait Home: Send + Sync {
+    /// To be read into an archive or filled from one, with its schema up to date.
+    async fn archive(&self) -> Arc<dyn Archive>;
+
+    /// As a store that seals with `sealer`.
+    async fn open(&self, clock: Arc<dyn Clock>, sealer: Arc<Sealer>) -> (Repos, Arc<dyn KeyValue>);
+}
+
+const VISITS: Collection = Collection { name: "visits", durability: Durability::Durable, format: 2, reads: &[] };
+const VAULT: Collection = Collection { name: "vault", durability: Durability::Durable, format: 1, reads: &[] };
+const HINTS: Collection = Collection { name: "hints", durability: Durability::Volatile, format: 1, reads: &[] };
+
+/// What text columns have to bear.
+const NASTY: &str = "tab\t line\n return\r back\\slash \\N quote\" ' \u{1} ü \u{fffd} \u{10ffff} {}";
+
+/// An installation with something of every kind in it.
+pub(super) struct Installation {
+    seed: u64,
+    world: Arc<World>,
+    home: Box<dyn Home>,
+    master: Arc<MasterKeys>,
+    keys: Arc<MemoryKeys>,
+    sealer: Arc<Sealer>,
+    repos: Repos,
+    values: Arc<dyn KeyValue>,
+}
+
+/// Both files, as texts.
+#[derive(Clone)]
+struct Files {
+    data: String,
+    keys: String,
+}
+
+fn place<'a>(owner: Owner, collection: Collection, key: &'a str) -> Place<'a> {
+    Place { owner, collection, key }
+}
+
+impl Installation {
+    /// One with data keys of its own; the master key is the same for all.
+    pub(super) async fn new(home: Box<dyn Home>, seed: u64) -> Self {
+        let world = Arc::new(World::new());
+        let master = Arc::new(MasterKeys::from(MasterKey::new([0x42; 32])));
+        let keys = Arc::new(MemoryKeys::default());
+        let entropy = Arc::new(SeededEntropy::new(seed));
+        let sealer = Sealer::open_ring(master.clone(), keys.clone(), world.clock.clone(), entropy).await.unwrap();
+        let sealer = Arc::new(sealer);
+        let (repos, values) = home.open(world.clock.clone(), sealer.clone()).await;
+        let installation = Self { seed, world, home, master, keys, sealer, repos, values };
+        installation.stock().await;
+        installation
+    }
+
+    async fn stock(&self) {
+        let (world, repos) = (&*self.world, &self.repos);
+        let audit = |action: &str| world.audit(action).with(json!({ "nasty": NASTY, "order": 1, "a": 1.50 }));
+        let (alice, server) = world.acme(repos).await;
+        let bob = world.user("bob");
+        let connections =
+            [ConnectionOwner::Platform, ConnectionOwner::Tenant(server.tenant)].map(|owner| match owner {
+                ConnectionOwner::Platform => world.connection(owner, "google", "google"),
+                ConnectionOwner::Tenant(_) => world.connection(owner, "github", "acme-github"),
+            });
+        for connection in &connections {
+            repos.connections.create(connection, &audit("connection.created")).await.unwrap();
+        }
+        let identity = Identity {
+            connection: connections[1].id,
+            subject: NASTY.to_owned(),
+            user: bob.id,
+            email: None,
+            email_verified: true,
+        };
+        let account = World::account(&bob, "bob@example.com");
+        repos.users.create(&bob, Some(&account), &[identity], &audit("user.created")).await.unwrap();
+        let mut client = world.client("c_1", None);
+        client.name = Some(NASTY.to_owned());
+        repos.clients.create(&client, &audit("client.created")).await.unwrap();
+        let (ended, _) = world.active(repos, &alice, &server).await;
+        repos.grants.revoke(ended.id, world.now(), &audit("grant.revoked")).await.unwrap();
+        world.active(repos, &alice, &server).await;
+        let pending = world.grant(bob.id, &server);
+        repos.grants.authorize(&pending, &world.code(&pending), &audit("grant.requested")).await.unwrap();
+        let key = SigningKey {
+            kid: "kid".to_owned(),
+            algorithm: "ES256".to_owned(),
+            private: Secret::new("private".to_owned()),
+            state: KeyState::Active,
+            created_at: world.now(),
+        };
+        repos.signing.insert_first(&key, &audit("key.created")).await.unwrap();
+        let soon = Keep::Until(world.now() + 10 * super::world::HOUR);
+        for owner in [Owner::Platform, Owner::Tenant(server.tenant), Owner::User(bob.id)] {
+            self.values.put(place(owner, VISITS, "one"), b"a visit", soon).await.unwrap();
+            self.values.put(place(owner, VAULT, NASTY), NASTY.as_bytes(), Keep::Forever).await.unwrap();
+            self.values.put(place(owner, HINTS, "one"), b"a hint", soon).await.unwrap();
+        }
+        let over = Keep::Until(world.now());
+        self.values.put(place(Owner::Platform, VAULT, "over"), b"expired", over).await.unwrap();
+    }
+
+    async fn backup(&self) -> Files {
+        let (mut data, mut keys) = (Vec::new(), Vec::new());
+        let backup = Backup {
+            from: &*self.home.archive().await,
+            keys: &*self.keys,
+            sealer: &self.sealer,
+            clock: &*self.world.clock,
+            entropy: &SeededEntropy::new(self.seed + self.world.now().millis().unsigned_abs()),
+            volatile: &[HINTS.name],
+            version: "0.1.0",
+            progress: &|_| {},
+        };
+        backup.write(&mut data).await.unwrap().keys.write(&mut keys).await.unwrap();
+        Files { data: String::from_utf8(data).unwrap(), keys: String::from_utf8(keys).unwrap() }
+    }
+
+    /// The only tenant.
+    async fn tenant(&self) -> Owner {
+        let tenants = self.repos.tenants.by_slug(&"acme".parse().unwrap()).await.unwrap();
+        Owner::Tenant(tenants.unwrap().id)
+    }
+}
+
+/// An empty database, and keys beside it.
+struct Target {
+    archive: Arc<dyn Archive>,
+    keys: Arc<MemoryKeys>,
+}
+
+impl Target {
+    async fn new(home: &dyn Home) -> Self {
+        Self { archive: home.archive().await, keys: Arc::default() }
+    }
+
+    async fn restore(&self, from: &Installation, files: &Files, grants: Option<Grants>) -> archive::Result<Restored> {
+        self.restore_with(from, from.master.clone(), files.data.as_bytes(), files.keys.as_bytes(), grants).await
+    }
+
+    async fn restore_with(
+        &self,
+        from: &Installation,
+        master: Arc<MasterKeys>,
+        mut data: &[u8],
+        mut keys: &[u8],
+        grants: Option<Grants>,
+    ) -> archive::Result<Restored> {
+        let keys = KeysFile::read(&mut keys).await?;
+        let restore = Restore {
+            to: &*self.archive,
+            keys: &*self.keys,
+            master,
+            clock: from.world.clock.clone(),
+            entropy: Arc::new(SeededEntropy::new(77)),
+            grants,
+            sessions: &[VISITS.name],
+            progress: &|_| {},
+        };
+        restore.read(&mut data, keys).await
+    }
+}
+
+/// All rows, sorted.
+async fn dump(archive: &dyn Archive) -> BTreeMap<&'static str, Vec<Row>> {
+    let mut snapshot = archive.snapshot().await.unwrap();
+    let mut tables = BTreeMap::new();
+    for table in TABLES {
+        let mut rows: Vec<Row> = snapshot.rows(table).map(Result::unwrap).collect().await;
+        rows.sort_by_key(|row| format!("{row:?}"));
+        tables.insert(table.name, rows);
+    }
+    tables
+}
+
+impl Files {
+    /// Changes the data file line by line, and ends it anew with `sealer`: what only somebody with the keys can do.
+    async fn forged(&self, sealer: &Sealer, change: impl Fn(Value) -> Option<Value>) -> Self {
+        let lines: Vec<Value> = self.data.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let changed: Vec<Value> = lines[..lines.len() - 1].iter().cloned().filter_map(change).collect();
+        let rows = changed.iter().filter(|line| line.is_array()).count();
+        let body: String = changed.iter().map(|line| format!("{line}\n")).collect();
+        let digest: [u8; 32] = Sha256::digest(&body).into();
+        let place = seal_place(changed[0]["backup"].as_str().unwrap());
+        let sealed = sealer.seal(Owner::Platform, &place, &digest);
+        let (sealed, sha256) = (BASE64.encode(sealed.await.unwrap()), archive::hex(&digest));
+        let end = json!({ "rows": rows, "sha256": sha256, "sealed": sealed });
+        Self { data: format!("{body}{end}\n"), keys: self.keys.clone() }
+    }
+
+    /// The keys file without the lines of an owner.
+    fn without(&self, owner: Owner) -> Self {
+        let whose = format!("\"owner\":\"{owner}\"");
+        let keys = self.keys.lines().filter(|line| !line.contains(&whose)).map(|line| format!("{line}\n")).collect();
+        Self { data: self.data.clone(), keys }
+    }
+}
