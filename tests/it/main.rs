@@ -5,4 +5,5 @@ mod architecture;
 mod at_rest;
 mod flow;
 mod isolation;
+mod migrations;
 mod sources;

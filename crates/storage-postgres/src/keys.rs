@@ -12,6 +12,9 @@ use crate::{
     row::{count, time, word},
 };
 
+/// How many connections there are for keys, at most: they are kept in memory, so all of this is rare.
+const CONNECTIONS: u32 = 4;
+
 /// Wrapped data keys in the schema `portico_keys`: of the database with the data, or of another one.
 pub struct PostgresKeys(Database);
 
@@ -29,7 +32,8 @@ impl PostgresKeys {
 
     /// Connects to a database whose schema of keys is up to date; fails as [`Postgres::connect`] does.
     pub async fn connect(options: &PostgresOptions) -> Result<Self> {
-        let database = Database::connect(options, Hints::Notify)?;
+        let few = PostgresOptions { max_connections: options.max_connections.min(CONNECTIONS), ..options.clone() };
+        let database = Database::connect(&few, Hints::Notify)?;
         migrating::check(&database, &migrating::KEYS).await?;
         Ok(Self(database))
     }

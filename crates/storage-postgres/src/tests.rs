@@ -1,3 +1,4 @@
+mod access;
 mod feed;
 mod migrations;
 mod outages;

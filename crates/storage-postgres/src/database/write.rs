@@ -83,6 +83,10 @@ impl Write {
     /// can be seen; and nothing comes in between but the commit, so that nobody waits long, and nobody
     /// who holds the lock waits for anything.
     async fn append(&mut self) -> sqlx::Result<()> {
+        if matches!(self.hints, Hints::Notify) {
+            // Kept by the server until the commit.
+            sqlx::query!("SELECT pg_notify($1, '')", CHANNEL).execute(&mut self.lease).await?;
+        }
         sqlx::query!("SELECT pg_advisory_xact_lock($1)", FEED).execute(&mut self.lease).await?;
         let Changes { kinds, tenants, subjects } = &self.changes;
         sqlx::query!(
@@ -96,9 +100,6 @@ impl Write {
         )
         .execute(&mut self.lease)
         .await?;
-        if matches!(self.hints, Hints::Notify) {
-            sqlx::query!("SELECT pg_notify($1, '')", CHANNEL).execute(&mut self.lease).await?;
-        }
         Ok(())
     }
 }

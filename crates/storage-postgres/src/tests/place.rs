@@ -80,7 +80,7 @@ impl Drop for Places {
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests find their servers in the environment")]
-fn server() -> String {
+pub(super) fn server() -> String {
     std::env::var("TEST_POSTGRES").expect(
         "TEST_POSTGRES is not set: run `cargo xtask test`, or `cargo xtask services -- cargo nextest run \
          --profile ci -p storage-postgres`",

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use model::{Clock as _, SeededEntropy};
 use storage::{
-    Keep, KeyValue as _, Maintenance as _, MasterKey, MasterKeys, Revision, Sealed, Sealer, StorageError,
+    Keep, KeyValue as _, Maintenance as _, MasterKey, MasterKeys, Owner, Revision, Sealed, Sealer, StorageError,
     WrappedKeys as _, conformance,
 };
 use tokio::task::JoinSet;
@@ -131,21 +131,20 @@ async fn lost_keys_and_a_wrong_master_key_are_refused() {
     let places = Places::default();
     let options = places.migrated().await;
     PostgresKeys::migrate(&options).await.unwrap();
-    let open = async |master: u8, keys| {
-        let (master, entropy) = (MasterKeys::from(MasterKey::new([master; 32])), Arc::new(SeededEntropy::new(1)));
-        Sealer::open_ring(Arc::new(master), Arc::new(keys), clock(), entropy).await
+    let keys = async || Arc::new(PostgresKeys::connect(&options).await.unwrap());
+    // Each start has its own randomness, or lost keys would be made again as they were.
+    let open = async |master: u8, start: u64| {
+        let (master, entropy) = (MasterKeys::from(MasterKey::new([master; 32])), Arc::new(SeededEntropy::new(start)));
+        Sealer::open_ring(Arc::new(master), keys().await, clock(), entropy).await
     };
     let connect = async |sealer| Postgres::connect(&options, Arc::new(sealer), clock(), None).await;
-    let first = open(1, PostgresKeys::connect(&options).await.unwrap()).await.unwrap();
-    connect(first).await.unwrap();
-    let again = open(1, PostgresKeys::connect(&options).await.unwrap()).await.unwrap();
-    connect(again).await.unwrap();
+    connect(open(1, 1).await.unwrap()).await.unwrap();
+    connect(open(1, 2).await.unwrap()).await.unwrap();
 
-    let wrong = open(2, PostgresKeys::connect(&options).await.unwrap()).await;
-    assert!(matches!(wrong, Err(StorageError::WrongMasterKey)), "{wrong:?}");
-    let keys = PostgresKeys::connect(&options).await.unwrap();
-    keys.shred(storage::Owner::Platform).await.unwrap();
-    let lost = connect(open(1, keys).await.unwrap()).await;
+    let wrong = open(2, 3).await;
+    assert!(matches!(wrong, Err(StorageError::WrongMasterKey | StorageError::UnknownMasterKey { .. })), "{wrong:?}");
+    keys().await.shred(Owner::Platform).await.unwrap();
+    let lost = connect(open(1, 4).await.unwrap()).await;
     assert!(matches!(lost, Err(StorageError::WrongMasterKey)), "{lost:?}");
 }
 
