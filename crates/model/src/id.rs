@@ -53,6 +53,8 @@ kinds! {
     Audit = "aud", AuditId;
     /// A running process that serves.
     Replica = "rep", ReplicaId;
+    /// Usage counts that are added together.
+    Batch = "bat", BatchId;
     /// One HTTP request, in logs and error pages.
     Request = "req", RequestId;
 }

@@ -18,7 +18,7 @@ pub use crate::{
     clock::{Clock, ManualClock, SystemClock, Timestamp},
     entropy::{Entropy, OsEntropy, SeededEntropy, random_token},
     id::{
-        AuditId, ClientRowId, ConnectionId, GrantId, Id, InvalidId, Kind, ReplicaId, RequestId, RevisionId, ServerId,
+        AuditId, BatchId, ClientRowId, ConnectionId, GrantId, Id, InvalidId, Kind, ReplicaId, RequestId, RevisionId, ServerId,
         SessionId, TenantId, UserId, kind,
     },
     principal::Principal,

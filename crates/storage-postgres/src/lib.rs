@@ -32,6 +32,7 @@ mod servers;
 mod shredding;
 mod signing;
 mod tenants;
+mod usage;
 mod users;
 
 use std::{fmt, sync::Arc};
@@ -116,7 +117,8 @@ impl Postgres {
             signing: store.clone(),
             audit: store.clone(),
             changes: store.clone(),
-            replicas: store,
+            replicas: store.clone(),
+            usage: store,
         }
     }
 

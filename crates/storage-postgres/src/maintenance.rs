@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use model::Timestamp;
 use storage::{
     Cursor, Found, Maintenance, Owner, Result, Scan, TOMBSTONE_LIFE,
-    repo::{Clients, Grants},
+    repo::{Clients, Grants, Usage},
 };
 
 use crate::{Postgres, database::Write, failed, key_value::ValueRow, row::count};
@@ -49,7 +49,8 @@ impl Maintenance for Postgres {
         let grants = Grants::purge(self, now - TOMBSTONE_LIFE, limit).await?;
         let replicas = self.purge_replicas(now - REPLICA_MEMORY, limit).await?;
         let shredded = self.finish_shredding(limit).await?;
-        Ok(values + clients + grants + replicas + shredded)
+        let usage = Usage::purge(self, now, limit).await?;
+        Ok(values + clients + grants + replicas + shredded + usage)
     }
 
     async fn count(&self) -> Result<u64> {

@@ -27,6 +27,7 @@ mod servers;
 mod shredding;
 mod signing;
 mod tenants;
+mod usage;
 mod users;
 
 use std::{fmt, path::Path, sync::Arc};
@@ -88,6 +89,7 @@ impl Sqlite {
             grants: store.clone(),
             signing: store.clone(),
             audit: store.clone(),
+            usage: store.clone(),
             changes: store.clone(),
             replicas: store,
         }

@@ -20,6 +20,7 @@ mod replicas;
 mod rotations;
 mod servers;
 mod tenants;
+mod usage;
 mod world;
 
 use std::sync::Arc;
@@ -112,6 +113,10 @@ pub async fn repositories(make: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Bus>) -> Re
     rotations::an_ended_family_has_no_children(&world, fresh().await).await;
     keys::one_signing_key_is_first(&world, fresh().await).await;
     changes::the_log_is_apart_by_tenant(&world, fresh().await).await;
+    usage::adds_up_once(&world, fresh().await).await;
+    usage::of_one_batch_is_added_by_one(&world, fresh().await).await;
+    usage::does_not_cross_tenants(&world, fresh().await).await;
+    usage::goes_with_its_server_and_with_time(&world, fresh().await).await;
     replicas::are_seen_while_they_live(&world, fresh().await).await;
 }
 

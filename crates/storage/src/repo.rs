@@ -15,6 +15,7 @@ mod replicas;
 mod servers;
 mod signing;
 mod tenants;
+mod usage;
 mod users;
 mod words;
 
@@ -29,6 +30,7 @@ pub use self::{
     servers::{LiveServer, Server, ServerRevision, ServerState, Servers},
     signing::{KeyState, SigningKey, SigningKeys},
     tenants::{Member, Membership, Tenant, TenantState, TenantView, Tenants},
+    usage::{BATCH_MEMORY, USAGE_LIFE, Usage, UsageBatch, UsageCount, hour_of},
     users::{Identity, LocalAccount, SignInMethod, User, UserState, Users},
     words::UnknownWord,
 };
@@ -53,6 +55,8 @@ pub struct Repos {
     pub signing: Arc<dyn SigningKeys>,
     /// The audit log.
     pub audit: Arc<dyn AuditLog>,
+    /// How much servers are used.
+    pub usage: Arc<dyn Usage>,
     /// The change feed.
     pub changes: Arc<dyn Changes>,
     /// The processes that serve.
