@@ -23,6 +23,7 @@ pub mod archive;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod repo;
+pub mod usage;
 
 pub use crate::{
     bus::{Bus, LocalBus},
