@@ -90,7 +90,7 @@ impl Auth {
         let snapshot = Snapshot::new(repos.clone(), Arc::clone(&clock), config.lifetimes.access);
         let throttle = |limit| Throttle::new(limit, Arc::clone(&clock));
         Ok(Self(Arc::new(Shared {
-            csrf: Csrf::new(&*sealer.derive("csrf").await?),
+            csrf: Csrf::new(&sealer),
             registrations_by_address: throttle(config.registration.per_address),
             registrations: throttle(config.registration.global),
             token_requests: throttle(config.token_requests),

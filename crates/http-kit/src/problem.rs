@@ -127,6 +127,8 @@ impl Problem {
 impl From<StorageError> for Problem {
     fn from(error: StorageError) -> Self {
         match error {
+            // Whoever found it has logged it, once. What is read again and again is not logged again and again.
+            StorageError::Damaged { logged: true, .. } => Self { source: None, ..Self::internal(error) },
             StorageError::Unavailable(_) => Self::unavailable(error),
             StorageError::Damaged { .. }
             | StorageError::Format { .. }

@@ -150,7 +150,7 @@ pub async fn build(parts: Parts) -> anyhow::Result<Built> {
         Arc::clone(&store.repos.changes),
         Arc::clone(&store.bus),
         Arc::clone(&clock),
-        vec![directory.clone(), auth.follower()],
+        vec![Arc::clone(&store.sealer) as _, directory.clone(), auth.follower()],
     );
     let follower = follower.await.context("the store cannot be read")?;
     auth.bind_feed(Arc::clone(&follower));
@@ -160,7 +160,7 @@ pub async fn build(parts: Parts) -> anyhow::Result<Built> {
         directory,
         guard: auth.guard(),
         upstreams: Arc::clone(&upstreams),
-        tokens: SealedTokens::new(&store.sealer, Arc::clone(&entropy)).await?,
+        tokens: SealedTokens::new(&store.sealer, Arc::clone(&clock), Arc::clone(&entropy)),
         clock: Arc::clone(&clock),
         origins: config.origins.clone(),
         allowed_origins: config.mcp.allowed_origins.clone(),

@@ -15,6 +15,9 @@ pub enum StorageError {
         place: String,
         /// What does not fit.
         reason: &'static str,
+        /// Whether whoever found it wrote it to the log: a damaged value is logged once, however often it
+        /// is read.
+        logged: bool,
     },
     /// A stored value is of a format that this version does not read: another version wrote it.
     #[error("a stored value of {collection} is of format {found}; this version reads {known}")]
@@ -56,6 +59,6 @@ impl StorageError {
 
     /// A value that does not parse.
     pub fn damaged(place: impl Into<String>, reason: &'static str) -> Self {
-        Self::Damaged { place: place.into(), reason }
+        Self::Damaged { place: place.into(), reason, logged: false }
     }
 }

@@ -13,10 +13,15 @@ mod feed;
 mod kv;
 mod maintenance;
 mod memory;
+mod presence;
+mod reseal;
+mod rotation;
 mod seal;
 mod sealed;
 mod split;
 mod token;
+#[cfg(test)]
+mod trial;
 mod values;
 
 pub mod archive;
@@ -34,9 +39,12 @@ pub use crate::{
         Cursor, Found, FoundColumn, Maintenance, Scan, ScannedColumns, SealedColumns, TOMBSTONE_LIFE, maintain,
     },
     memory::Memory,
+    presence::{ALIVE, attend, taken_in_everywhere},
+    reseal::{InvalidPosition, Reseal, ResealPosition, Resealed},
+    rotation::{OnProgress, Progress, Rotation, rotate},
     seal::{
-        BadMasterKeys, ColumnPlace, InvalidMasterId, MasterId, MasterKey, MasterKeySource, MasterKeys, Sealer,
-        WrappedKey, WrappedKeys,
+        ACTIVATION, BadMasterKeys, ColumnPlace, DERIVED_LIFE, Derived, InvalidMasterId, MasterId, MasterKey,
+        MasterKeySource, MasterKeys, Rotated, Sealer, WrappedKey, WrappedKeys,
     },
     sealed::Sealed,
     split::Split,

@@ -1,24 +1,31 @@
+mod derived;
 mod master;
+mod owner_text;
 mod ring;
 mod rings;
+mod rotate;
+mod seen;
+mod store;
 mod wrapped;
 
-use std::{
-    fmt,
-    sync::{Arc, RwLock},
-};
+use std::{fmt, sync::Arc};
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use hkdf::Hkdf;
 use model::{Clock, Entropy, Timestamp};
 use sha2::Sha256;
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
+pub(crate) use self::rotate::SUCCESSION;
 pub use self::{
+    derived::Derived,
     master::{BadMasterKeys, InvalidMasterId, MasterId, MasterKey, MasterKeySource, MasterKeys},
+    rotate::{ACTIVATION, DERIVED_LIFE, Rotated},
     wrapped::{WrappedKey, WrappedKeys},
 };
-use self::{ring::Ring, rings::Rings, wrapped::Locked};
+use self::{owner_text::OwnerText, ring::Ring, rings::Rings, seen::Seen, store::KeyStore};
 use crate::{Change, ChangeKind, Follow, Owner, Result, StorageError, aead};
 
 /// Which column of which row a sealed value stands in.
@@ -36,15 +43,17 @@ pub struct ColumnPlace<'a> {
 
 /// Seals and opens bytes with the data key of their owner.
 ///
-/// Invariants: a data key is in memory only wrapped in types that wipe it, at most for the 1024 owners
-/// used last; an owner without a key gets one at the first seal, never at an open.
+/// Invariants: a data key is in memory only wrapped in types that wipe it, and, but for the platform's, at
+/// most for the 1024 owners used last; an owner without a key gets one at the first seal, never at an open.
 pub struct Sealer {
-    source: Arc<dyn MasterKeySource>,
-    masters: RwLock<MasterKeys>,
-    keys: Arc<dyn WrappedKeys>,
+    store: KeyStore,
     clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
     rings: Rings,
+    /// The platform's keys are always there: what is derived from them is needed where nobody can wait.
+    platform: ArcSwap<Ring>,
+    /// Held while the platform's keys are read, so that older ones never replace newer ones.
+    rereading: Mutex<()>,
+    damaged: Seen,
 }
 
 impl fmt::Debug for Sealer {
@@ -63,16 +72,22 @@ impl Sealer {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self> {
-        let masters = RwLock::new(source.read()?);
-        let sealer = Self { source, masters, keys, clock, entropy, rings: Rings::default() };
-        sealer.ring_or_new(Owner::Platform).await.map_err(|error| match error {
+        let store = KeyStore::new(source, keys, entropy)?;
+        let platform = store.load_or_make(Owner::Platform).await.map_err(|error| match error {
             StorageError::Damaged { .. } | StorageError::UnknownMasterKey { .. } => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the master key does not fit");
                 StorageError::WrongMasterKey
             }
             other => other,
         })?;
-        Ok(sealer)
+        Ok(Self {
+            store,
+            clock,
+            rings: Rings::default(),
+            platform: ArcSwap::from_pointee(platform),
+            rereading: Mutex::default(),
+            damaged: Seen::default(),
+        })
     }
 
     /// Seals a value; `bound` says where it stands and is needed to open it.
@@ -95,17 +110,25 @@ impl Sealer {
         self.open_parts(at.owner, &column_parts(&at), sealed, || format!("{}.{}", at.table, at.column)).await
     }
 
-    /// A key for one purpose (`csrf`, `session-id`, …), the same on every replica and after every restart
-    /// (HKDF-SHA-256, RFC 5869, of the platform's first data key).
-    pub async fn derive(&self, purpose: &str) -> Result<Zeroizing<[u8; 32]>> {
-        let ring = self.ring_or_new(Owner::Platform).await?;
-        Ok(expand(ring.keys()[0].secret(), "derived", purpose))
+    /// Where the wrapped data keys are.
+    pub fn wrapped_keys(&self) -> &Arc<dyn WrappedKeys> {
+        &self.store.keys
+    }
+
+    /// The ring of master keys as it was last read.
+    pub fn master_keys(&self) -> MasterKeys {
+        self.store.masters()
     }
 
     /// Deletes an owner's keys and forgets them here: nothing that was sealed for the owner can be opened
-    /// again, in any copy of the data.
+    /// again, in any copy of the data. Other replicas hear of it by
+    /// [`data_keys_changed`](crate::repo::Changes::data_keys_changed). The platform has nobody who could
+    /// be shredded.
     pub async fn shred(&self, owner: Owner) -> Result<()> {
-        let shredded = self.keys.shred(owner).await;
+        if owner == Owner::Platform {
+            return Err(StorageError::Missing("an owner whose keys may go"));
+        }
+        let shredded = self.store.keys.shred(owner).await;
         self.rings.forget(owner);
         shredded
     }
@@ -113,7 +136,7 @@ impl Sealer {
     pub(crate) async fn seal_parts(&self, owner: Owner, parts: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>> {
         let ring = self.ring_or_new(owner).await?;
         let key = ring.sealing(self.clock.now());
-        Ok(key.cipher().seal(key.id(), &bound(&owner.to_string(), parts), plain, &*self.entropy))
+        Ok(key.cipher().seal(key.id(), OwnerText::of(owner).as_bytes(), parts, plain, &*self.store.entropy))
     }
 
     pub(crate) async fn open_parts(
@@ -123,16 +146,21 @@ impl Sealer {
         sealed: &[u8],
         place: impl Fn() -> String + Send + Sync,
     ) -> Result<Zeroizing<Vec<u8>>> {
-        let damaged = |reason| StorageError::damaged(place(), reason);
+        let damaged = |reason| {
+            let place = place();
+            if self.damaged.first((owner, parts, sealed)) {
+                tracing::error!(%owner, place, reason, "a stored value is damaged");
+            }
+            StorageError::Damaged { place, reason, logged: true }
+        };
         let id = aead::key_id(sealed).map_err(|why| damaged(why.reason()))?;
         let mut ring = self.ring(owner).await?;
         if ring.as_ref().is_none_or(|ring| ring.key(id).is_none()) {
             // Another replica may have made the key after this one had looked.
-            self.rings.forget(owner);
-            ring = self.ring(owner).await?;
+            ring = self.reread(owner).await?;
         }
         let key = ring.as_ref().and_then(|ring| ring.key(id)).ok_or_else(|| damaged("its key is gone"))?;
-        key.cipher().open(&bound(&owner.to_string(), parts), sealed).map_err(|why| damaged(why.reason()))
+        key.cipher().open(OwnerText::of(owner).as_bytes(), parts, sealed).map_err(|why| damaged(why.reason()))
     }
 
     /// Opens all keys of an owner, as it is done before their first use.
@@ -142,29 +170,18 @@ impl Sealer {
 
     /// The owner's keys, if there are any.
     async fn ring(&self, owner: Owner) -> Result<Option<Arc<Ring>>> {
+        if owner == Owner::Platform {
+            return Ok(Some(self.platform()));
+        }
         if let Some(ring) = self.rings.get(owner) {
             return Ok(Some(ring));
         }
         let era = self.rings.era();
-        let wrapped = self.keys.load(owner).await?;
-        let ring = self.unwrap(owner, &wrapped)?.map(Arc::new);
+        let ring = self.store.load(owner).await?.map(Arc::new);
         if let Some(ring) = &ring {
             self.rings.keep(owner, ring, era);
         }
         Ok(ring)
-    }
-
-    fn unwrap(&self, owner: Owner, wrapped: &[WrappedKey]) -> Result<Option<Ring>> {
-        let ring = Ring::unwrap(&self.masters(), owner, wrapped);
-        let Err(Locked::Master(_)) = ring else { return ring.map_err(|why| why.into_error(owner)) };
-        // Somebody was given a new master key before this process was.
-        let masters = self.source.read()?;
-        *self.masters.write().expect("no holder panics") = masters.clone();
-        Ring::unwrap(&masters, owner, wrapped).map_err(|why| why.into_error(owner))
-    }
-
-    fn masters(&self) -> MasterKeys {
-        self.masters.read().expect("no holder panics").clone()
     }
 
     /// The owner's keys; the first one is made if there is none.
@@ -172,38 +189,61 @@ impl Sealer {
         if let Some(ring) = self.ring(owner).await? {
             return Ok(ring);
         }
-        let mut secret = Zeroizing::new([0; 32]);
-        self.entropy.fill(&mut *secret);
-        let always = (1, Timestamp::default());
-        let first = WrappedKey::wrap(self.masters().newest(), owner, always, &secret, &*self.entropy);
-        // Whoever was first, what is stored now is the key: of two callers neither uses a key of its own.
-        self.keys.insert(&first).await?;
-        self.ring(owner).await?.ok_or_else(|| StorageError::unavailable("the new data key cannot be read back"))
+        let era = self.rings.era();
+        let ring = Arc::new(self.store.load_or_make(owner).await?);
+        self.rings.keep(owner, &ring, era);
+        Ok(ring)
+    }
+
+    /// The owner's keys as they are in the store now.
+    async fn reread(&self, owner: Owner) -> Result<Option<Arc<Ring>>> {
+        if owner != Owner::Platform {
+            self.rings.forget(owner);
+            return self.ring(owner).await;
+        }
+        let _alone = self.rereading.lock().await;
+        let ring = self.store.load(owner).await?.map(Arc::new);
+        let ring = ring.ok_or_else(|| StorageError::damaged("the data keys of platform", "they are gone"))?;
+        self.platform.store(Arc::clone(&ring));
+        Ok(Some(ring))
+    }
+
+    fn platform(&self) -> Arc<Ring> {
+        self.platform.load_full()
+    }
+
+    /// Whether these are the platform's keys of the moment.
+    fn is_platform(&self, ring: &Arc<Ring>) -> bool {
+        Arc::ptr_eq(ring, &self.platform.load())
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 }
 
-/// Other replicas' changes: what this process remembers of the keys is forgotten and read anew when needed.
+/// Other replicas' changes: what this process remembers of the keys is forgotten and read anew when
+/// needed, the platform's at once.
 #[async_trait]
 impl Follow for Sealer {
     async fn reload(&self) -> Result<()> {
         self.rings.forget_all();
-        Ok(())
+        self.reread(Owner::Platform).await.map(drop)
     }
 
     async fn apply(&self, changes: &[Change]) -> Result<()> {
-        for change in changes.iter().filter(|change| change.kind == ChangeKind::DataKeys) {
-            self.rings.forget(change.key_owner());
+        let owners = changes.iter().filter(|change| change.kind == ChangeKind::DataKeys).map(Change::key_owner);
+        let mut platform = false;
+        for owner in owners {
+            platform |= owner == Owner::Platform;
+            self.rings.forget(owner);
         }
-        Ok(())
+        if platform { self.reread(Owner::Platform).await.map(drop) } else { Ok(()) }
     }
 }
 
-fn column_parts<'a>(at: &ColumnPlace<'a>) -> [&'a [u8]; 4] {
+pub(crate) fn column_parts<'a>(at: &ColumnPlace<'a>) -> [&'a [u8]; 4] {
     [b"column", at.table.as_bytes(), at.column.as_bytes(), at.row]
-}
-
-fn bound<'a>(owner: &'a str, parts: &[&'a [u8]]) -> Vec<&'a [u8]> {
-    [owner.as_bytes()].into_iter().chain(parts.iter().copied()).collect()
 }
 
 /// Derives one key from another; `label` and `purpose` keep uses apart.

@@ -99,4 +99,6 @@ impl<K: Maintenance> Maintenance for Sealed<K> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -190,7 +190,7 @@ impl World {
             directory,
             guard: auth.guard(),
             upstreams: Arc::new(Upstreams::new(Arc::new(http), vec![Box::new(Demo)])),
-            tokens: SealedTokens::new(&sealer, entropy).await.unwrap(),
+            tokens: SealedTokens::new(&sealer, clock.clone(), entropy),
             clock: clock.clone(),
             origins,
             allowed_origins: vec!["https://client.example".to_owned()],

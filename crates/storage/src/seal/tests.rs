@@ -63,6 +63,54 @@ async fn a_cut_or_foreign_value_is_damaged() {
     }
 }
 
+#[derive(Default)]
+struct Lines(std::sync::Mutex<Vec<String>>);
+
+impl tracing::Subscriber for Lines {
+    fn enabled(&self, of: &tracing::Metadata<'_>) -> bool {
+        of.is_event() && of.target().starts_with("storage")
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Fields<'a>(&'a mut String);
+        impl tracing::field::Visit for Fields<'_> {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
+                *self.0 += &format!("{field}={value:?} ");
+            }
+        }
+        let mut line = String::new();
+        event.record(&mut Fields(&mut line));
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_value_is_logged_once_and_the_next_one_too() {
+    let (sealer, [acme]) = (sealer().await, tenants());
+    let value = sealer.seal(acme, b"here", b"secret").await.unwrap();
+    let lines = Arc::new(Lines::default());
+    let _guard = tracing::dispatcher::set_default(&tracing::Dispatch::new(lines.clone()));
+    for _ in 0..10 {
+        for there in [b"there".as_slice(), b"elsewhere"] {
+            assert!(is_damaged(&sealer.open(acme, there, &value).await));
+        }
+        sealer.open(acme, b"here", &value).await.unwrap();
+    }
+    let lines = lines.0.lock().unwrap();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines.iter().all(|line| line.contains(&acme.to_string()) && line.contains("damaged")), "{lines:?}");
+    assert!(lines.iter().all(|line| !line.contains("secret") && !line.contains("here")), "{lines:?}");
+}
+
 #[tokio::test]
 async fn a_wrong_master_key_is_refused_at_once() {
     let keys = Arc::new(MemoryKeys::default());
@@ -130,10 +178,12 @@ async fn what_was_shredded_stays_shut() {
 async fn derived_keys_are_apart_and_survive_restarts() {
     let keys = Arc::new(MemoryKeys::default());
     let (one, two) = (over(&keys, 1, 1).await.unwrap(), over(&keys, 1, 2).await.unwrap());
-    let csrf = one.derive("csrf").await.unwrap();
-    assert_eq!(csrf, two.derive("csrf").await.unwrap());
-    assert_ne!(csrf, one.derive("session-id").await.unwrap());
-    assert_ne!(csrf, sealer().await.derive("csrf").await.unwrap(), "another installation has others");
+    let (one, two) = (Arc::new(one), Arc::new(two));
+    let derive = |from: &Arc<Sealer>, purpose| Derived::new(from, purpose, |key| *key).newest(|_, key| *key);
+    let csrf = derive(&one, "csrf");
+    assert_eq!(csrf, derive(&two, "csrf"));
+    assert_ne!(csrf, derive(&one, "session-id"));
+    assert_ne!(csrf, derive(&sealer().await, "csrf"), "another installation has others");
 }
 
 #[tokio::test]

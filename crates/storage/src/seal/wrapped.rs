@@ -84,8 +84,8 @@ impl WrappedKey {
         secret: &[u8; 32],
         entropy: &dyn Entropy,
     ) -> Self {
-        let parts = Parts::new(owner, Some(master.id()), active_from);
-        let wrapped = master.wrapping().seal(id, &parts.as_slices(), secret, entropy);
+        let bound = Bound::new(owner, Some(master.id()), active_from);
+        let wrapped = master.wrapping().seal(id, bound.label(), &bound.parts(), secret, entropy);
         Self { owner, id, master: Some(master.id()), active_from, wrapped }
     }
 
@@ -95,8 +95,8 @@ impl WrappedKey {
         if id != self.id {
             return Err(Locked::Damaged("a key has another's id"));
         }
-        let parts = Parts::new(owner, self.master, self.active_from);
-        let open = |master: &MasterKey| master.wrapping().open(&parts.as_slices(), &self.wrapped);
+        let bound = Bound::new(owner, self.master, self.active_from);
+        let open = |master: &MasterKey| master.wrapping().open(bound.label(), &bound.parts(), &self.wrapped);
         let opened = match self.master {
             Some(id) => open(masters.get(id).ok_or(Locked::Master(id))?),
             None if self.active_from != Timestamp::default() => Err(aead::Unopened::Changed),
@@ -111,21 +111,23 @@ impl WrappedKey {
 
 /// What a wrapped key is bound to besides its id. A key from before there were rings is bound to its owner
 /// only; it can have no moment of activation.
-struct Parts {
+struct Bound {
     owner: String,
     ring: Option<([u8; 8], [u8; 8])>,
 }
 
-impl Parts {
+impl Bound {
     fn new(owner: Owner, master: Option<MasterId>, active_from: Timestamp) -> Self {
         let ring = master.map(|id| (id.0, active_from.millis().to_be_bytes()));
         Self { owner: owner.to_string(), ring }
     }
 
-    fn as_slices(&self) -> Vec<&[u8]> {
-        match &self.ring {
-            Some((master, active_from)) => vec![b"data key of a ring", self.owner.as_bytes(), master, active_from],
-            None => vec![b"data key", self.owner.as_bytes()],
-        }
+    fn label(&self) -> &'static [u8] {
+        if self.ring.is_some() { b"data key of a ring" } else { b"data key" }
+    }
+
+    fn parts(&self) -> Vec<&[u8]> {
+        let ring = self.ring.iter().flat_map(|(master, active_from)| [master.as_slice(), active_from]);
+        [self.owner.as_bytes()].into_iter().chain(ring).collect()
     }
 }

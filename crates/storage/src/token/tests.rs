@@ -1,6 +1,6 @@
 use std::sync::LazyLock;
 
-use model::SeededEntropy;
+use model::{ManualClock, SeededEntropy};
 use proptest::prelude::*;
 
 use super::*;
@@ -9,7 +9,8 @@ use crate::conformance::sealer;
 /// One set for all cases: deriving keys is not what varies.
 static TOKENS: LazyLock<SealedTokens> = LazyLock::new(|| {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(async { SealedTokens::new(&*sealer().await, Arc::new(SeededEntropy::new(1))).await.unwrap() })
+    let clock = Arc::new(ManualClock::at(NOW));
+    runtime.block_on(async { SealedTokens::new(&sealer().await, clock, Arc::new(SeededEntropy::new(1))) })
 });
 
 const NOW: Timestamp = Timestamp::from_seconds(1_000);
