@@ -75,11 +75,12 @@ random | keep postgres_password
 echo "postgres://portico:$(cat "$secrets/postgres_password")@postgres:5432/portico?sslmode=disable" | keep postgres_url
 random | keep redis_password
 echo "redis://portico:$(cat "$secrets/redis_password")@redis:6379/0" | keep redis_url
-# Of passwords only the hash. `health` may ask whether Redis answers, and nothing else.
+# Of passwords only the hash. `health` may ask whether Redis answers, and nothing else; `portico` may do what a program
+# does with its own keys and channels, which leaves room for what later versions do.
 keep redis_users <<END
 user default off
 user health on nopass resetkeys resetchannels -@all +ping
-user portico on #$(printf %s "$(cat "$secrets/redis_password")" | sha256) resetkeys ~portico:* resetchannels &portico:* +@all -@admin -@dangerous
+user portico on #$(printf %s "$(cat "$secrets/redis_password")" | sha256) resetkeys ~portico:* resetchannels &portico:* +@all -@admin -@dangerous +info
 END
 
 # Mounted into containers, too; a checkout may have been made with a narrow umask.
