@@ -3,10 +3,7 @@
 use std::{fs, process::Stdio};
 
 use anyhow::{Context as _, Result};
-use services::{
-    CADDY, CHROMEDRIVER, CHROMIUM, DOCKER_COMPOSE, POSTGRES, PYTHON, REDIS, SHELLCHECK, VALKEY, answer, install, must,
-    passes,
-};
+use services::{CHROMEDRIVER, CHROMIUM, POSTGRES, PYTHON, REDIS, VALKEY, answer, install, must, passes};
 
 use crate::{
     backends,
@@ -22,7 +19,7 @@ const NEXTEST: &str = "0.9.143";
 
 /// Installs what is missing, runs everything even after failures, closes with counts.
 pub(crate) fn run(machine: &Machine) -> Result<bool> {
-    install(&[PYTHON, POSTGRES, REDIS, VALKEY, DOCKER_COMPOSE, SHELLCHECK, CADDY, CHROMIUM, CHROMEDRIVER])?;
+    install(&[PYTHON, POSTGRES, REDIS, VALKEY, CHROMIUM, CHROMEDRIVER])?;
     let mut tally = lint::run(machine)?;
     let servers = Servers::start()?;
     tally += nextest(machine, "ci", &[], |command| {
