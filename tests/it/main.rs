@@ -6,4 +6,5 @@ mod at_rest;
 mod flow;
 mod isolation;
 mod migrations;
+mod outages;
 mod sources;

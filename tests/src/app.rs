@@ -14,9 +14,10 @@ use model::{Entropy, ManualClock, SeededEntropy, Timestamp};
 use registry::apply::{File, Plan};
 use serde_json::Value;
 use server::{
-    App, DataDir,
-    config::{Config, Overrides},
-    wiring::{self, Built, Parts, Store},
+    App, Store,
+    config::{Config, Overrides, StorageConfig},
+    store::migrate,
+    wiring::{self, Built, Parts},
 };
 use tempfile::TempDir;
 
@@ -47,7 +48,8 @@ pub struct TestApp {
     pub store: Store,
     /// Its parts.
     pub built: Built,
-    home: TempDir,
+    config: String,
+    home: Arc<TempDir>,
 }
 
 impl TestApp {
@@ -58,14 +60,45 @@ impl TestApp {
 
     /// A platform with this in it and this configuration.
     pub async fn of(world: World, config: &str) -> Self {
-        let home = tempfile::tempdir().expect("a directory");
+        Self::over(world, config, |store| store).await
+    }
+
+    /// The same, over a store that the test puts something in front of.
+    pub async fn over(world: World, config: &str, change: impl FnOnce(Store) -> Store) -> Self {
+        let home = Arc::new(tempfile::tempdir().expect("a directory"));
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_795_181_820)));
-        let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(42));
-        let dir = DataDir::open(&home.path().join("data")).expect("a data directory");
-        let store = Store::open_with(&dir, Arc::clone(&clock) as _, Arc::clone(&entropy)).await.expect("a store");
+        let app = Self::start(home, clock, 42, config, change).await;
+        app.apply(world.0, false).await;
+        app
+    }
+
+    /// Another replica: it has the same stores and the same time, and everything else for itself.
+    pub async fn replica(&self) -> Self {
+        // Of the same randomness it would make the same ids.
+        let mut seed = [0; 8];
+        self.entropy.fill(&mut seed);
+        let (home, clock) = (Arc::clone(&self.home), Arc::clone(&self.clock));
+        Self::start(home, clock, u64::from_le_bytes(seed), &self.config, |store| store).await
+    }
+
+    async fn start(
+        home: Arc<TempDir>,
+        clock: Arc<ManualClock>,
+        seed: u64,
+        config: &str,
+        change: impl FnOnce(Store) -> Store,
+    ) -> Self {
+        let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(seed));
+        let given = config.to_owned();
         let text = format!("base_url = \"{ORIGIN}\"\n{config}");
-        let config = Config::parse(&text, Path::new(""), std::iter::empty(), &Overrides::default());
+        let overrides = Overrides { data: Some(home.path().join("data")), ..Overrides::default() };
+        let config = Config::parse(&text, Path::new(""), std::iter::empty(), &overrides);
         let config = config.unwrap_or_else(|faults| panic!("{faults:?}"));
+        if let StorageConfig::Postgres(postgres) = &config.storage {
+            migrate(postgres).await.expect("it migrates");
+        }
+        let store = Store::open_with(&config, Arc::clone(&clock) as _, Arc::clone(&entropy)).await.expect("a store");
+        let store = change(store);
         let parts = Parts {
             own: vec![config.listen],
             config,
@@ -74,9 +107,7 @@ impl TestApp {
             resolver: Arc::new(FixedResolver::new()),
         };
         let built = wiring::build(parts).await.expect("it builds");
-        let app = Self { clock, entropy, store, built, home };
-        app.apply(world.0, false).await;
-        app
+        Self { clock, entropy, store, built, config: given, home }
     }
 
     /// Applies a file; returns what the plan printed. Passwords are made up for whoever has none.

@@ -6,6 +6,7 @@ use http::{Method, header};
 use crate::{Answer, ORIGIN, Site};
 
 /// A browser: keeps cookies, sends `Origin` with forms, takes pages.
+#[derive(Clone)]
 pub struct Browser<'a> {
     site: &'a dyn Site,
     cookies: BTreeMap<String, String>,

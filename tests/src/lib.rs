@@ -6,6 +6,7 @@ mod browser;
 mod client;
 pub mod idp;
 mod live;
+mod outage;
 mod servers;
 mod site;
 
@@ -15,6 +16,7 @@ pub use crate::{
     browser::Browser,
     client::{Client, REDIRECT, Tokens, VERIFIER, code_in, modern},
     live::Live,
+    outage::{Outage, Switch},
     servers::{Database, Prefix, server},
     site::Site,
 };

@@ -44,5 +44,5 @@ pub use crate::{
     parts::{Auth, AuthError, AuthParts},
     routes::{pages, routes},
     session::{Browser, SignedIn},
-    signin::{Setup, SetupLink, login_path},
+    signin::{Offered, Setup, SetupLink, login_path},
 };

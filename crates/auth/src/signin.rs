@@ -16,7 +16,7 @@ use axum::{Router, routing::get};
 pub(crate) use self::{attempts::Attempts, return_path::ReturnPath, setup::LINKS};
 pub use self::{
     return_path::login_path,
-    setup::{Setup, SetupLink},
+    setup::{Offered, Setup, SetupLink},
 };
 use crate::Auth;
 

@@ -16,14 +16,14 @@ use registry::{
     Registry,
     apply::{File, Plan},
 };
-use tokio::runtime;
 
 use crate::{
-    DataDir,
+    DataDir, Store,
     config::{Config, Overrides},
-    lifecycle::{self, Start},
-    telemetry,
-    wiring::{Store, builtins},
+    lifecycle::{self, Start, on_a_runtime},
+    store, telemetry,
+    waiting::Waiting,
+    wiring::builtins,
 };
 
 /// Hosts MCP servers for many tenants behind one OAuth front door.
@@ -50,6 +50,15 @@ enum Command {
     /// Works beside a running portico, which takes the changes in within a second. Applying the same file
     /// twice does nothing the second time. Nothing is deleted without --prune.
     Apply(Apply),
+    /// Bring the schema of Postgres to this version
+    ///
+    /// `serve` does it by itself, unless `postgres.migrate` is false. Any number may run at once: one
+    /// migrates, the others find nothing to do. Waits for a database that is away, as `serve` does.
+    Migrate(Serve),
+    /// Print a new link for the first account
+    ///
+    /// Works beside a running portico. Older links do nothing any more.
+    SetupLink(Place),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -90,17 +99,32 @@ struct Serve {
     config: Option<PathBuf>,
 }
 
+/// Where an installation is, for commands that work on one.
 #[derive(Args, Debug)]
-struct Apply {
-    /// The file that declares what should be there
-    #[arg(long, short, value_name = "FILE")]
-    file: PathBuf,
+pub(crate) struct Place {
     /// Directory of the store [default: ./portico-data]
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     data: Option<PathBuf>,
     /// Take the store from this configuration file
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
+}
+
+impl Place {
+    /// The configuration there; the environment's, where neither is given.
+    pub(crate) fn config(&self) -> anyhow::Result<Config> {
+        let overrides = Overrides { data: self.data.clone(), ..Overrides::default() };
+        Ok(Config::load(self.config.as_deref(), &overrides)?)
+    }
+}
+
+#[derive(Args, Debug)]
+struct Apply {
+    /// The file that declares what should be there
+    #[arg(long, short, value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Print what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -115,6 +139,8 @@ pub fn run() -> ExitCode {
         Command::Up(args) => up(args),
         Command::Serve(args) => serve(&args),
         Command::Apply(args) => apply(&args),
+        Command::Migrate(args) => migrate(&args),
+        Command::SetupLink(args) => setup_link(&args),
         Command::Config(ConfigCommand::Check(args)) => check(&args),
         Command::Healthcheck(args) => healthcheck::run(&args),
     };
@@ -140,23 +166,59 @@ fn serve(args: &Serve) -> anyhow::Result<()> {
     lifecycle::run(config, Start::Serve)
 }
 
+fn migrate(args: &Serve) -> anyhow::Result<()> {
+    let config = Config::load(args.config.as_deref(), &Overrides::default())?;
+    telemetry::start(&config.log);
+    let Some(postgres) = config.postgres() else {
+        return print("Nothing to do: SQLite is migrated whenever it is opened.\n");
+    };
+    let mut waiting = Waiting::new(config.storage_wait, false);
+    let applied = on_a_runtime(async {
+        loop {
+            match store::migrate(postgres).await {
+                Ok(applied) => return Ok(applied),
+                Err(error) => waiting.after(error).await?,
+            }
+        }
+    })?;
+    match applied {
+        0 => print("Nothing to do: the schema is up to date.\n"),
+        1 => print("Applied: 1 migration.\n"),
+        more => print(format_args!("Applied: {more} migrations.\n")),
+    }
+}
+
+fn setup_link(args: &Place) -> anyhow::Result<()> {
+    let config = args.config()?;
+    telemetry::start(&config.log);
+    on_a_runtime(async {
+        let store = Store::open(&config).await?;
+        let link = async { Ok(lifecycle::build(&config, &store, false).await?.setup.issue().await?) };
+        let link: anyhow::Result<_> = link.await;
+        store.close().await;
+        match link? {
+            Some(link) => lifecycle::invite(&link, "`portico setup-link` prints a new link."),
+            None => bail!("set-up is over: somebody has an account"),
+        }
+    })
+}
+
 fn check(args: &Serve) -> anyhow::Result<()> {
     Config::load(args.config.as_deref(), &Overrides::default())?;
     print("ok\n")
 }
 
 fn apply(args: &Apply) -> anyhow::Result<()> {
-    let overrides = Overrides { data: args.data.clone(), ..Overrides::default() };
-    let config = Config::load(args.config.as_deref(), &overrides)?;
-    if args.dry_run && !DataDir::exists(&config.data) {
+    let config = args.place.config()?;
+    if args.dry_run && config.postgres().is_none() && !DataDir::exists(&config.data) {
         // Opening it would make it, and a dry run makes nothing.
         bail!("there is no installation in {} yet: a dry run has nothing to compare with", config.data.display());
     }
     telemetry::start(&config.log);
-    config.only_sqlite()?;
     let file = File::read(&args.file)?;
-    runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let store = Store::open(&config.data).await?;
+    on_a_runtime(async {
+        // A dry run makes nothing, and migrates nothing.
+        let store = if args.dry_run { Store::open(&config).await? } else { lifecycle::open(&config).await? };
         let done = apply_file(&store.registry(), &file, args.dry_run, args.prune).await;
         store.close().await;
         done
@@ -209,10 +271,11 @@ mod tests {
 
     #[test]
     fn a_dry_run_makes_no_installation() {
-        let place = tempfile::tempdir().unwrap();
-        let (file, data) = (place.path().join("state.toml"), place.path().join("data"));
+        let home = tempfile::tempdir().unwrap();
+        let (file, data) = (home.path().join("state.toml"), home.path().join("data"));
         fs::write(&file, "").unwrap();
-        let args = Apply { file, data: Some(data.clone()), config: None, dry_run: true, prune: false };
+        let place = Place { data: Some(data.clone()), config: None };
+        let args = Apply { file, place, dry_run: true, prune: false };
         assert!(apply(&args).unwrap_err().to_string().contains("no installation"));
         assert!(!data.exists());
     }

@@ -186,14 +186,6 @@ impl Config {
         }
     }
 
-    /// Refuses what cannot be started yet.
-    pub(crate) fn only_sqlite(&self) -> anyhow::Result<()> {
-        match &self.storage {
-            StorageConfig::Sqlite => Ok(()),
-            StorageConfig::Postgres(_) => anyhow::bail!("storage = \"postgres\" cannot be started in this version"),
-        }
-    }
-
     /// Every key there is, for the tests of the documentation.
     pub fn keys() -> BTreeSet<String> {
         let faults = Faults::of("");

@@ -3,17 +3,21 @@
 //!
 //! Invariants:
 //! - Only [`config`] reads the environment.
-//! - Only [`wiring`] names a backend and says what is built from what.
+//! - Only [`store`] names a backend, and only [`wiring`] says what is built from what.
 //! - Nothing listens before everything is built.
 
 mod app;
 pub mod cli;
 pub mod config;
 mod data_dir;
+mod health;
 mod lifecycle;
 mod listen;
+mod presence;
+pub mod store;
 mod telemetry;
 mod timely;
+mod waiting;
 pub mod wiring;
 
-pub use crate::{app::App, data_dir::DataDir};
+pub use crate::{app::App, data_dir::DataDir, health::Health, store::Store};

@@ -58,6 +58,17 @@ pub struct SetupLink {
     pub lifetime: Duration,
 }
 
+/// What came of offering a link.
+#[derive(Debug)]
+pub enum Offered {
+    /// This one.
+    Link(SetupLink),
+    /// One was made before, and still works.
+    Earlier,
+    /// Set-up is over.
+    Closed,
+}
+
 /// Makes and checks set-up links.
 #[derive(Clone, Debug)]
 pub struct Setup(Auth);
@@ -75,12 +86,30 @@ impl Setup {
         if auth.registry.setup_closed().await? {
             return Ok(None);
         }
+        let (link, hash) = self.link();
+        links(auth).put(LINK, &hash).await?;
+        Ok(Some(link))
+    }
+
+    /// A link, unless there is one that still works. Of several replicas that start at once, one has it:
+    /// with [`issue`](Self::issue) each would take the others' away.
+    pub async fn offer(&self) -> Result<Offered, registry::Error> {
+        let auth = &self.0;
+        if auth.registry.setup_closed().await? {
+            return Ok(Offered::Closed);
+        }
+        let (link, hash) = self.link();
+        let stored = links(auth).insert(LINK, &hash).await?;
+        Ok(stored.map_or(Offered::Earlier, |_| Offered::Link(link)))
+    }
+
+    /// A link that nobody knows of yet, and what to store for it.
+    fn link(&self) -> (SetupLink, LinkHash) {
+        let auth = &self.0;
         let token = random_token(&*auth.entropy, "setup_");
         let lifetime = auth.config.lifetimes.setup;
-        let expires = auth.clock.now() + lifetime;
-        links(auth).put(LINK, &LinkHash(hash_hex(&token))).await?;
         let url = Secret::new(format!("{}{PATH}?token={token}", auth.origins.auth));
-        Ok(Some(SetupLink { url, expires, lifetime }))
+        (SetupLink { url, expires: auth.clock.now() + lifetime, lifetime }, LinkHash(hash_hex(&token)))
     }
 
     /// Whether a token is the one of the newest link, in time, and set-up is still open.

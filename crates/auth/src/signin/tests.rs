@@ -8,7 +8,7 @@ use storage::{
 
 use super::setup::{LINK, LinkHash};
 use crate::{
-    Setup,
+    Offered, Setup,
     bench::{Bench, Jar, PASSWORD},
 };
 
@@ -254,6 +254,20 @@ async fn a_setup_without_a_tenant_needs_no_such_field() {
         [("csrf", csrf.as_str()), ("token", &token), ("name", "Alice"), ("email", ALICE), ("password", PASSWORD)];
     browser.post("/setup", &form).await.assert(303);
     assert!(bench.repos.tenants.list(None, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn of_several_replicas_one_offers_a_link() {
+    let bench = Bench::new().await;
+    let setup = Setup::new(&bench.auth);
+    let (a, b) = tokio::join!(setup.offer(), setup.offer());
+    let (a, b) = (a.unwrap(), b.unwrap());
+    assert!(
+        matches!((&a, &b), (Offered::Link(_), Offered::Earlier) | (Offered::Earlier, Offered::Link(_))),
+        "{a:?} {b:?}"
+    );
+    bench.clock.advance(Duration::from_mins(30));
+    assert!(matches!(setup.offer().await.unwrap(), Offered::Link(_)), "the first one is too old");
 }
 
 #[tokio::test]

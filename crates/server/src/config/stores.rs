@@ -9,7 +9,9 @@ use std::{
 use http_kit::outbound::TrustAnchors;
 use model::Secret;
 use registry::reader::{Item, Place, Table};
+use storage::MasterKeys;
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::Overrides;
 
@@ -42,7 +44,7 @@ pub struct RedisConfig {
     pub url: Secret,
     /// How many connections each replica opens.
     pub pool: usize,
-    /// Certificates in PEM form that vouch for it besides those of the machine.
+    /// Certificates in PEM form that vouch for it instead of those of the machine.
     pub ca: Option<Vec<u8>>,
     /// What every key of this installation starts with.
     pub prefix: String,
@@ -135,7 +137,7 @@ fn redis(root: &mut Table<'_>, base: &Path, kind: Option<Kind>) -> Option<RedisC
     if let (Some(Kind::Sqlite), Given::Value(_, place)) = (kind, &url) {
         place.add("is given, but storage is not \"postgres\": replicas share both or neither");
     }
-    let pool = super::read::number(&mut table, "pool", 1..257, 4);
+    let pool = super::read::number(&mut table, "pool", 1..65, 4);
     let ca = table.take("ca_file").and_then(|item| certificates(item, base));
     let prefix = table.optional::<Prefix>("prefix").map_or_else(|| "portico".to_owned(), |prefix| prefix.0);
     table.finish();
@@ -175,17 +177,22 @@ fn master(root: &mut Table<'_>, base: &Path, kind: Option<Kind>) -> Option<Maste
             file.fault(BOTH);
             None
         }
-        (Some(text), None) => text.text().map(Secret::new).map(MasterKeyConfig::Text),
+        (Some(text), None) => {
+            let place = text.place();
+            text.text().map(Secret::new).and_then(|text| {
+                MasterKeys::parse(text.expose().as_bytes()).map_err(|error| place.add(error)).ok()?;
+                Some(MasterKeyConfig::Text(text))
+            })
+        }
         (None, Some(file)) => {
             let place = file.place();
-            let path = file.text().map(|path| base.join(path));
-            // Read again when it is needed, and later; here, so that it is reported with everything else.
-            if let Some(path) = &path
-                && let Err(error) = fs::File::open(path)
-            {
-                place.add(format!("{} cannot be read: {error}", path.display()));
-            }
-            path.map(MasterKeyConfig::File)
+            file.text().map(|path| base.join(path)).and_then(|path| {
+                // Read again when it is needed; here, so that it is reported with everything else.
+                let bytes = fs::read(&path).map(Zeroizing::new);
+                let cannot = |error| place.add(format!("{} cannot be read: {error}", path.display()));
+                MasterKeys::parse(&bytes.map_err(cannot).ok()?).map_err(|error| place.add(error)).ok()?;
+                Some(MasterKeyConfig::File(path))
+            })
         }
         (None, None) if kind == Some(Kind::Postgres) => {
             table.fault("master_file", "is missing: storage = \"postgres\" needs it, or keys.master");

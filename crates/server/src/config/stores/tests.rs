@@ -4,6 +4,7 @@ use super::*;
 use crate::config::Config;
 
 const PASSWORD: &str = "hunter2-hunter2";
+const KEY: &str = "abababababababababababababababababababababababababababababababab";
 
 fn parse(text: &str, variables: &[(&str, &str)], overrides: &Overrides, base: &Path) -> Result<Config, Vec<String>> {
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -24,7 +25,7 @@ fn the_environment_alone_is_enough() {
     };
     let postgres = file("postgres", &format!("postgres://portico:{PASSWORD}@db/portico?sslmode=verify-full\n"));
     let redis = file("redis", &format!("rediss://:{PASSWORD}@cache:6380\n"));
-    let master = file("master", &"ab".repeat(32));
+    let master = file("master", KEY);
     let variables = [
         ("PORTICO_BASE_URL", "https://p.example"),
         ("PORTICO_STORAGE", "postgres"),
@@ -49,7 +50,7 @@ fn the_environment_alone_is_enough() {
 fn files_are_relative_to_the_configuration() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("url"), "postgres://db/portico").unwrap();
-    fs::write(dir.path().join("key"), "00").unwrap();
+    fs::write(dir.path().join("key"), KEY).unwrap();
     let text = "storage = \"postgres\"\n[postgres]\nurl_file = \"url\"\n[keys]\nmaster_file = \"key\"";
     let config = parse(text, &[], &Overrides::default(), dir.path()).unwrap();
     assert!(matches!(config.storage, StorageConfig::Postgres(found) if found.url.expose() == "postgres://db/portico"));
@@ -62,7 +63,7 @@ fn files_are_relative_to_the_configuration() {
 #[test]
 fn a_secret_comes_from_one_place() {
     let text = "storage = \"postgres\"\n[postgres]\nurl_file = \"f\"\n[keys]\nmaster_file = \"f\"";
-    let variables = [("PORTICO_POSTGRES__URL", "postgres://db/x"), ("PORTICO_KEYS__MASTER", "00")];
+    let variables = [("PORTICO_POSTGRES__URL", "postgres://db/x"), ("PORTICO_KEYS__MASTER", KEY)];
     let found = parse(text, &variables, &Overrides::default(), Path::new("")).unwrap_err();
     let expected = [
         "line 3: postgres.url_file: is given besides the value itself; use one of them",
@@ -94,11 +95,17 @@ fn what_a_store_needs_and_what_it_does_not_know() {
 #[test]
 fn a_fault_shows_no_secret() {
     for url in ["mysql://u:hunter2-hunter2@db/x", "u:hunter2-hunter2@db", "postgres://u:hunter2-hunter2@db:x/y"] {
-        let text = format!("storage = \"postgres\"\n[postgres]\nurl = \"{url}\"\n[keys]\nmaster = \"00\"");
+        let text = format!("storage = \"postgres\"\n[postgres]\nurl = \"{url}\"\n[keys]\nmaster = \"{KEY}\"");
         let found = faults(&text);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].starts_with("line 3: postgres.url: is ") && !found[0].contains(PASSWORD), "{found:?}");
     }
+}
+
+#[test]
+fn what_is_no_master_key_is_a_fault() {
+    let found = faults("storage = \"postgres\"\n[postgres]\nurl = \"postgres://db/x\"\n[keys]\nmaster = \"short\"");
+    assert_eq!(found, ["line 5: keys.master: key 1 of it is neither 64 hexadecimal digits nor 32 bytes in base64"]);
 }
 
 #[test]

@@ -1,0 +1,136 @@
+//! Postgres, and Redis for what may be lost, shared by any number of replicas.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use model::{Clock, Entropy, Secret};
+use storage::{KeyValue, Maintenance, MasterKeySource, Sealed, Sealer, Split, StorageError, WrappedKeys};
+use storage_postgres::{Postgres, PostgresKeys, PostgresOptions};
+use storage_redis::{Redis, RedisOptions};
+
+use super::{Backend, Opened, Probe, Store};
+use crate::config::{PostgresConfig, RedisConfig};
+
+/// How many connections a replica needs for wrapped keys: they are read once per owner.
+const KEYS_CONNECTIONS: u32 = 2;
+
+/// What runs elsewhere, connected.
+#[derive(Clone)]
+pub(super) struct Shared {
+    postgres: Postgres,
+    keys: Arc<PostgresKeys>,
+    redis: Option<Redis>,
+}
+
+impl Shared {
+    pub(super) async fn close(&self) {
+        self.postgres.close().await;
+        self.keys.close().await;
+        if let Some(redis) = &self.redis {
+            redis.close().await;
+        }
+    }
+}
+
+impl PostgresConfig {
+    fn data(&self) -> PostgresOptions {
+        PostgresOptions { max_connections: self.max_connections, ..PostgresOptions::new(self.url.clone()) }
+    }
+
+    fn keys(&self) -> PostgresOptions {
+        let url: &Secret = self.keys_url.as_ref().unwrap_or(&self.url);
+        PostgresOptions { max_connections: KEYS_CONNECTIONS, ..PostgresOptions::new(url.clone()) }
+    }
+}
+
+/// Brings the schemas to this version's, one caller at a time. Returns how many migrations this one applied.
+pub async fn migrate(config: &PostgresConfig) -> anyhow::Result<usize> {
+    let data = Postgres::migrate(&config.data()).await.context(POSTGRES)?;
+    let keys = PostgresKeys::migrate(&config.keys()).await.context(KEYS)?;
+    Ok(data.applied + keys.applied)
+}
+
+const POSTGRES: &str = "Postgres cannot be used";
+const KEYS: &str = "the Postgres of the wrapped keys cannot be used";
+const REDIS: &str = "Redis cannot be used";
+
+/// Connects to what is configured. Postgres has to be migrated.
+pub(super) async fn open(
+    config: &PostgresConfig,
+    redis: Option<&RedisConfig>,
+    master: Arc<dyn MasterKeySource>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> anyhow::Result<Store> {
+    let keys = Arc::new(PostgresKeys::connect(&config.keys()).await.context(KEYS)?);
+    let opened = connect(config, redis, master, &keys, &clock, &entropy).await;
+    let (sealer, postgres, redis) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            keys.close().await;
+            return Err(error);
+        }
+    };
+    let (repos, bus) = (postgres.repos(), postgres.bus());
+    let records = Arc::new(postgres.clone());
+    let mut maintenance: Vec<Arc<dyn Maintenance>> = vec![Arc::clone(&records) as _];
+    let mut backends = vec![Backend { name: "postgres", probe: Probe::Records(Arc::clone(&repos.changes)) }];
+    if config.keys_url.is_some() {
+        backends.push(Backend { name: "postgres of the keys", probe: Probe::Keys(Arc::clone(&keys) as _) });
+    }
+    let mut volatile: Arc<dyn KeyValue> = Arc::clone(&records) as _;
+    if let Some(redis) = &redis {
+        let redis = Arc::new(redis.clone());
+        maintenance.push(Arc::clone(&redis) as _);
+        volatile = Arc::clone(&redis) as _;
+        backends.push(Backend { name: "redis", probe: Probe::Values(redis) });
+    }
+    let split = Split::new(records, volatile);
+    Ok(Store {
+        repos,
+        kv: Arc::new(Sealed::new(split, Arc::clone(&sealer))),
+        sealer,
+        keys: Arc::clone(&keys) as Arc<dyn WrappedKeys>,
+        bus,
+        clock,
+        entropy,
+        maintenance,
+        backends,
+        opened: Opened::Shared(Shared { postgres, keys, redis }),
+    })
+}
+
+type Connected = (Arc<Sealer>, Postgres, Option<Redis>);
+
+async fn connect(
+    config: &PostgresConfig,
+    redis: Option<&RedisConfig>,
+    master: Arc<dyn MasterKeySource>,
+    keys: &Arc<PostgresKeys>,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> anyhow::Result<Connected> {
+    let sealer = Sealer::open_ring(master, Arc::clone(keys) as _, Arc::clone(clock), Arc::clone(entropy)).await;
+    let sealer = Arc::new(sealer.context(KEYS)?);
+    let redis = match redis {
+        Some(redis) => Some(Redis::connect(redis.options(), Arc::clone(clock)).await.context(REDIS)?),
+        None => None,
+    };
+    let bus = redis.as_ref().map(Redis::bus);
+    match Postgres::connect(&config.data(), Arc::clone(&sealer), Arc::clone(clock), bus).await {
+        Ok(postgres) => Ok((sealer, postgres, redis)),
+        Err(error) => {
+            if let Some(redis) = redis {
+                redis.close().await;
+            }
+            Err::<Connected, StorageError>(error).context(POSTGRES)
+        }
+    }
+}
+
+impl RedisConfig {
+    fn options(&self) -> RedisOptions {
+        let Self { url, pool, ca, prefix } = self.clone();
+        RedisOptions { url, pool, ca, prefix }
+    }
+}
