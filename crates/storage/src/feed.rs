@@ -2,14 +2,14 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use model::{Clock, TenantId, Timestamp, UserId};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Bus, Owner, Result};
@@ -108,7 +108,7 @@ pub struct Follower {
     clock: Arc<dyn Clock>,
     followers: Vec<Arc<dyn Follow>>,
     position: Mutex<u64>,
-    taken_in: watch::Sender<u64>,
+    taken_in: AtomicU64,
     fresh_at: AtomicI64,
 }
 
@@ -126,7 +126,7 @@ impl Follower {
             follower.reload().await?;
         }
         let (position, fresh_at) = (Mutex::new(head), AtomicI64::new(now.millis()));
-        let taken_in = watch::Sender::new(head);
+        let taken_in = AtomicU64::new(head);
         Ok(Arc::new(Self { changes, bus, clock, followers, position, taken_in, fresh_at }))
     }
 
@@ -145,18 +145,13 @@ impl Follower {
                 follower.apply(&changes).await?;
             }
             *position = last.sequence;
-            self.taken_in.send_replace(last.sequence);
+            self.taken_in.store(last.sequence, Ordering::Release);
         }
     }
 
     /// The number of the last change that every snapshot of this process has taken in.
     pub fn position(&self) -> u64 {
-        *self.taken_in.borrow()
-    }
-
-    /// Whoever wants to hear of each step of [`position`](Self::position).
-    pub(crate) fn moved(&self) -> watch::Receiver<u64> {
-        self.taken_in.subscribe()
+        self.taken_in.load(Ordering::Acquire)
     }
 
     /// When the snapshots were last known to be complete.

@@ -39,7 +39,7 @@ pub use crate::{
         Cursor, Found, FoundColumn, Maintenance, Scan, ScannedColumns, SealedColumns, TOMBSTONE_LIFE, maintain,
     },
     memory::Memory,
-    presence::{ALIVE, attend, taken_in_everywhere},
+    presence::{ALIVE, taken_in_everywhere},
     reseal::{InvalidPosition, Reseal, ResealPosition, Resealed},
     rotation::{OnProgress, Progress, Rotation, rotate},
     seal::{

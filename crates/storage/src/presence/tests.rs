@@ -1,14 +1,9 @@
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use model::{ManualClock, SeededEntropy, Timestamp};
+use model::{ManualClock, ReplicaId, SeededEntropy, Timestamp};
 
 use super::*;
-use crate::{
-    Owner,
-    repo::Changes as _,
-    trial::{KeyFile, World},
-};
 
 #[derive(Debug, Default)]
 struct Known(Mutex<Vec<Replica>>);
@@ -34,29 +29,25 @@ impl Replicas for Known {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_hears_when_the_last_replica_is_there() {
-    let (world, known) = (World::new(), Arc::new(Known::default()));
-    let replica = world.replica(&KeyFile::of(&[1]), 1).await;
-    let (id, stop) = (ReplicaId::new(&*world.clock, &SeededEntropy::new(1)), CancellationToken::new());
-    let (replicas, clock): (Arc<dyn Replicas>, Arc<dyn Clock>) = (known.clone(), world.clock.clone());
-    let running =
-        tokio::spawn(attend(id, Arc::clone(&replicas), replica.follower.clone(), Arc::clone(&clock), stop.clone()));
-    tokio::time::sleep(Duration::from_millis(1)).await;
-    assert_eq!(known.0.lock().unwrap().len(), 1);
-
-    let sequence = world.feed.data_keys_changed(&[Owner::Platform]).await.unwrap();
-    let wait = |patience| taken_in_everywhere(&*replicas, &*clock, sequence, patience);
-    let behind = wait(Duration::from_secs(2)).await.unwrap();
-    assert_eq!(behind.iter().map(|replica| replica.id).collect::<Vec<_>>(), [id]);
-    let follower = replica.follower.clone();
-    tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        follower.sync().await.unwrap();
+    let (known, clock) = (Arc::new(Known::default()), ManualClock::at(Timestamp::from_seconds(1_000)));
+    let [one, two] = [1, 2].map(|seed| {
+        let id = ReplicaId::new(&clock, &SeededEntropy::new(seed));
+        Replica { id, seen_at: clock.now(), position: 3 }
     });
-    assert!(wait(Duration::from_secs(2)).await.unwrap().is_empty(), "it says so soon after it took the change in");
-
-    stop.cancel();
-    running.await.unwrap();
-    assert!(known.0.lock().unwrap().is_empty(), "it said that it is gone");
+    known.beat(&Replica { position: 4, ..one }).await.unwrap();
+    known.beat(&two).await.unwrap();
+    let wait = |patience| taken_in_everywhere(&*known, &clock, 4, patience);
+    assert_eq!(wait(Duration::from_secs(2)).await.unwrap(), [two]);
+    tokio::spawn({
+        let known = known.clone();
+        async move {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            known.beat(&Replica { position: 9, ..two }).await.unwrap();
+        }
+    });
+    let started = tokio::time::Instant::now();
+    assert!(wait(Duration::from_mins(1)).await.unwrap().is_empty());
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
