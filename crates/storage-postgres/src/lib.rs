@@ -90,12 +90,11 @@ impl Postgres {
         clock: Arc<dyn Clock>,
         bus: Option<Arc<dyn Bus>>,
     ) -> Result<Self> {
-        let (hints, bus, notifications) = match bus {
-            Some(bus) => (Hints::Over(bus.clone()), bus, None),
-            None => {
-                let notifications = Arc::new(Notifications::listen(options)?);
-                (Hints::Notify, notifications.clone() as Arc<dyn Bus>, Some(notifications))
-            }
+        let (hints, bus, notifications) = if let Some(bus) = bus {
+            (Hints::Over(bus.clone()), bus, None)
+        } else {
+            let notifications = Arc::new(Notifications::listen(options)?);
+            (Hints::Notify, notifications.clone() as Arc<dyn Bus>, Some(notifications))
         };
         let database = Database::connect(options, hints)?;
         migrating::check(&database, &migrating::DATA).await?;

@@ -18,6 +18,7 @@ use crate::{database::Write, row::failed};
 
 /// What only one transaction does at a time, in this order.
 #[derive(Clone, Copy, Debug)]
+#[repr(i64)]
 pub(crate) enum Turn {
     /// Removing something with all that rests on it. Such transactions touch rows of many others in an
     /// order that Postgres chooses; they are rare, so they wait for each other.

@@ -1,6 +1,6 @@
 //! Who may do what, and over what connection: TLS, and a role that may run Portico but not change its schema.
 
-use std::{fs, process};
+use std::{borrow::Cow, fs, process};
 
 use rcgen::{CertificateParams, KeyPair};
 use services::Durability;
@@ -38,12 +38,8 @@ async fn what_the_guide_grants_is_enough_and_not_more() {
     let role = format!("portico_run_{}", process::id());
     let server = places.empty().await;
     observer(&server).await.execute(AssertSqlSafe(format!("CREATE ROLE {role} LOGIN"))).await.unwrap();
-    let prepared = async || {
-        let options = places.migrated().await;
-        PostgresKeys::migrate(&options).await.unwrap();
-        as_role(&options, &role).await
-    };
-    conformance::repositories(async |clock, bus| {
+    let prepared = async || as_role(&places.migrated().await, &role).await;
+    conformance::changes(async |clock, bus| {
         let options = prepared().await;
         Postgres::connect(&options, conformance::sealer().await, clock, Some(bus)).await.unwrap().repos()
     })
@@ -64,7 +60,7 @@ async fn what_the_guide_grants_is_enough_and_not_more() {
         "TRUNCATE key_value",
     ] {
         let refused = limited.execute(forbidden).await.unwrap_err();
-        let code = refused.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+        let code = refused.as_database_error().and_then(|error| error.code().map(Cow::into_owned));
         assert_eq!(code.as_deref(), Some("42501"), "{forbidden}: {refused}");
     }
     limited.close().await.unwrap();

@@ -12,8 +12,9 @@ use std::{
 use model::{Clock, ManualClock, Secret, Timestamp};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use storage::{Bus, Collection, Durability, Owner, Place, Sealer, conformance};
+use tokio::sync::OnceCell;
 
-use crate::{Postgres, PostgresKeys, PostgresOptions};
+use crate::{Postgres, PostgresKeys, PostgresOptions, migrating};
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
@@ -24,20 +25,22 @@ pub(super) struct Places(Mutex<Vec<String>>);
 impl Places {
     /// A new, empty database.
     pub(super) async fn empty(&self) -> PostgresOptions {
-        let name = format!("t_{}_{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let mut server = PgConnection::connect(&server()).await.expect("TEST_POSTGRES leads to a server");
-        server.execute(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name}"))).await.unwrap();
-        server.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
-        self.0.lock().unwrap().push(name.clone());
-        let (base, _) = server_base();
-        options(&format!("{base}/{name}"))
+        self.database("template0").await
     }
 
-    /// A new database whose schema is up to date.
+    /// A new database whose schemas are up to date, that of the keys as well.
     pub(super) async fn migrated(&self) -> PostgresOptions {
-        let options = self.empty().await;
-        Postgres::migrate(&options).await.unwrap();
-        options
+        let template = TEMPLATE.get_or_init(template).await;
+        self.database(template).await
+    }
+
+    async fn database(&self, template: &str) -> PostgresOptions {
+        let name = format!("t_{}_{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mut server = server_connection().await;
+        server.execute(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name}"))).await.unwrap();
+        server.execute(AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE {template}"))).await.unwrap();
+        self.0.lock().unwrap().push(name.clone());
+        on_server(&name)
     }
 
     /// A store of its own.
@@ -54,9 +57,7 @@ impl Places {
 
     /// Keys of its own.
     pub(super) async fn keys(&self) -> PostgresKeys {
-        let options = self.empty().await;
-        PostgresKeys::migrate(&options).await.unwrap();
-        PostgresKeys::connect(&options).await.unwrap()
+        PostgresKeys::connect(&self.migrated().await).await.unwrap()
     }
 }
 
@@ -87,11 +88,35 @@ pub(super) fn server() -> String {
     )
 }
 
-/// The server's URL without a database, and the database.
-fn server_base() -> (String, String) {
+async fn server_connection() -> PgConnection {
+    PgConnection::connect(&server()).await.expect("TEST_POSTGRES leads to a server")
+}
+
+/// A database of the server's.
+fn on_server(name: &str) -> PostgresOptions {
     let url = server();
-    let (base, database) = url.rsplit_once('/').expect("a URL has a path");
-    (base.to_owned(), database.to_owned())
+    let (base, _) = url.rsplit_once('/').expect("a URL has a path");
+    options(&format!("{base}/{name}"))
+}
+
+static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+
+/// Makes a database with these very schemas, to be copied, unless another test already has. Migrating each
+/// database by itself takes most of the time of a suite.
+async fn template() -> String {
+    let name = format!("template_{}", migrating::fingerprint());
+    let mut server = server_connection().await;
+    server.execute("SELECT pg_advisory_lock(7)").await.unwrap();
+    let there = sqlx::query_scalar::<_, bool>("SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)");
+    if !there.bind(&name).fetch_one(&mut server).await.unwrap() {
+        let half = format!("{name}_half");
+        server.execute(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {half}"))).await.unwrap();
+        server.execute(AssertSqlSafe(format!("CREATE DATABASE {half} TEMPLATE template0"))).await.unwrap();
+        Postgres::migrate(&on_server(&half)).await.unwrap();
+        PostgresKeys::migrate(&on_server(&half)).await.unwrap();
+        server.execute(AssertSqlSafe(format!("ALTER DATABASE {half} RENAME TO {name}"))).await.unwrap();
+    }
+    name
 }
 
 pub(super) fn options(url: &str) -> PostgresOptions {

@@ -130,7 +130,6 @@ async fn what_was_written_is_there_after_a_restart() {
 async fn lost_keys_and_a_wrong_master_key_are_refused() {
     let places = Places::default();
     let options = places.migrated().await;
-    PostgresKeys::migrate(&options).await.unwrap();
     let keys = async || Arc::new(PostgresKeys::connect(&options).await.unwrap());
     // Each start has its own randomness, or lost keys would be made again as they were.
     let open = async |master: u8, start: u64| {
@@ -153,7 +152,6 @@ async fn lost_keys_and_a_wrong_master_key_are_refused() {
 async fn replicas_that_start_together_agree_on_the_keys() {
     let places = Places::default();
     let options = places.migrated().await;
-    PostgresKeys::migrate(&options).await.unwrap();
     let mut replicas = JoinSet::new();
     for seed in 0..10 {
         let options = options.clone();
