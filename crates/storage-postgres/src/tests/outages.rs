@@ -16,8 +16,10 @@ use super::{
 };
 use crate::{Postgres, PostgresOptions};
 
-/// What an operation may take, and some time for a busy machine.
-const PATIENCE: Duration = Duration::from_millis(5_700);
+/// The 5 seconds that an operation may take, and some time for a busy machine.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// For how long calls may still fail when a server is back.
+const RECOVERY: Duration = Duration::from_secs(5);
 
 /// A server of the test's own, with a store.
 async fn own(durability: Durability) -> (services::Postgres, PostgresOptions, Postgres) {
@@ -101,7 +103,7 @@ async fn a_frozen_server_holds_nobody_and_is_used_again_when_it_thaws() {
     all_fail(&store).await;
     server.thaw();
     let took = recovered(|| store.get(at("k"))).await;
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(took < RECOVERY, "{took:?}");
     all_work(&store).await;
     assert_eq!(store.read().free(), 20, "no place in the pool was lost");
 }
@@ -119,7 +121,7 @@ async fn a_network_that_is_cut_holds_nobody_and_is_used_again_when_it_heals() {
         all_fail(&store).await;
         cut.heal();
         let took = recovered(|| store.get(at("k"))).await;
-        assert!(took < Duration::from_secs(3), "{name}: {took:?}");
+        assert!(took < RECOVERY, "{name}: {took:?}");
         all_work(&store).await;
     }
     assert_eq!(store.read().free(), 20, "no place in the pool was lost");
@@ -150,7 +152,7 @@ async fn killed_connections_are_replaced_before_anybody_notices() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_the_servers_death() {
     let (mut server, _, store) = own(Durability::Safe).await;
-    for round in 0..5_u64 {
+    for round in 0..3_u64 {
         let mut writers = JoinSet::new();
         for writer in 0..8 {
             let store = store.clone();
@@ -170,7 +172,7 @@ async fn what_was_acknowledged_survives_the_servers_death() {
         let written: Vec<_> = writers.join_all().await.into_iter().flatten().collect();
         server.restart().unwrap();
         let took = recovered(|| store.get(at("k"))).await;
-        assert!(took < Duration::from_secs(3), "{took:?}");
+        assert!(took < RECOVERY, "{took:?}");
         assert!(!written.is_empty());
         for key in written {
             assert!(store.get(at(&key)).await.unwrap().is_some(), "{key} was acknowledged and is gone");
@@ -202,7 +204,7 @@ async fn callers_that_go_away_leave_no_lock_and_no_transaction() {
     }
     let since = Instant::now();
     store.put(at("k"), b"w", Keep::Forever).await.unwrap();
-    assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
+    assert!(since.elapsed() < RECOVERY, "{:?}", since.elapsed());
     all_work(&store).await;
     sleep(Duration::from_millis(1_500)).await;
     let mut observer = observer(&options).await;
