@@ -53,6 +53,11 @@ impl Keys {
         Some((owner, collection, key))
     }
 
+    /// The stream of usage counts.
+    pub(crate) fn usage(&self) -> String {
+        format!("{}:usage", self.prefix)
+    }
+
     /// The channel of hints.
     pub(crate) fn hints(&self) -> String {
         format!("{}:hint", self.prefix)

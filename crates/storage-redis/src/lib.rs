@@ -17,6 +17,7 @@ mod maintenance;
 mod pool;
 mod script;
 mod tls;
+mod usage;
 
 use std::{
     fmt,
@@ -41,6 +42,7 @@ struct Inner {
     pool: Arc<Pool>,
     bus: Arc<RedisBus>,
     keys: Keys,
+    options: RedisOptions,
     clock: Arc<dyn Clock>,
     count: AtomicU8,
 }
@@ -61,7 +63,7 @@ impl Redis {
         // Whether we may: it is better said now than to the first who signs in.
         pool.run(async |line| line.get::<(), _>(keys.probe()).await).await?;
         let bus = Arc::new(RedisBus::connect(config, Arc::clone(&pool), keys.hints()).await?);
-        Ok(Self(Arc::new(Inner { pool, bus, keys, clock, count: AtomicU8::new(0) })))
+        Ok(Self(Arc::new(Inner { pool, bus, keys, options, clock, count: AtomicU8::new(0) })))
     }
 
     /// Hints between all processes with the same prefix.

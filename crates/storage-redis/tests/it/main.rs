@@ -8,5 +8,6 @@ mod observer;
 mod outages;
 mod races;
 mod shapes;
+mod usage;
 mod values;
 mod world;

@@ -8,7 +8,10 @@ use storage_redis::{InvalidOptions, Redis, RedisOptions};
 
 use tokio::time::{Instant, timeout};
 
-use crate::world::{at, clock, connect, options, prefix, soon};
+use crate::{
+    usage,
+    world::{at, clock, connect, options, prefix, soon},
+};
 
 fn authority(name: &str) -> (String, rcgen::Issuer<'static, rcgen::KeyPair>) {
     let key = rcgen::KeyPair::generate().unwrap();
@@ -29,6 +32,7 @@ async fn over_tls_with_an_authority_of_our_own() {
     assert!(server.url().starts_with("rediss://"));
     let trusting = |pem: String, prefix: &str| RedisOptions { ca: Some(pem.into()), ..options(&server.url(), prefix) };
     conformance::key_value(async |clock| Redis::connect(trusting(ca.clone(), &prefix()), clock).await.unwrap()).await;
+    usage::passes(&Redis::connect(trusting(ca.clone(), &prefix()), clock()).await.unwrap()).await;
     for wrong in [trusting(authority("others").0, "t"), options(&server.url(), "t")] {
         let Err(error) = Redis::connect(wrong, clock()).await else { panic!("nobody vouches for it") };
         let source = error.source().map(ToString::to_string).unwrap_or_default();
@@ -40,7 +44,7 @@ async fn over_tls_with_an_authority_of_our_own() {
 }
 
 /// The line in docs/storage.md.
-const RIGHTS: &str = "resetkeys resetchannels ~portico:* &portico:* -@all +ping +info +client|id +get +getdel +evalsha +eval +getrange +set +time +scan +publish +subscribe";
+const RIGHTS: &str = "resetkeys resetchannels ~portico:* &portico:* -@all +ping +info +client|id +get +getdel +evalsha +eval +getrange +set +time +scan +publish +subscribe +xadd +xreadgroup +xautoclaim +xack +xdel +xinfo|consumers +xgroup|create +xgroup|delconsumer";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn as_a_user_who_may_do_nothing_else() {
@@ -58,6 +62,7 @@ async fn as_a_user_who_may_do_nothing_else() {
     let bus = store.bus();
     bus.hint();
     bus.hinted().await;
+    usage::passes(&store).await;
     let other = Redis::connect(options(&url, "elsewhere"), clock()).await;
     let Err(error) = other else { panic!("another prefix is not allowed") };
     assert!(error.source().unwrap().to_string().contains("NOPERM"), "{error:?}");
@@ -75,6 +80,7 @@ async fn through_sentinels_to_whoever_is_primary() {
     soon("the replica was promoted", async || store.put(at("k"), b"w", Keep::Forever).await.is_ok()).await;
     let after = store.get(at("k")).await.unwrap().unwrap().revision;
     assert!(after > before);
+    usage::passes(&store).await;
     let bus = store.bus();
     bus.hint();
     bus.hinted().await;
@@ -95,6 +101,7 @@ async fn over_a_cluster() {
     }
     one.bus().hint();
     timeout(Duration::from_secs(5), other.bus().hinted()).await.unwrap();
+    usage::passes(&one).await;
     // Without one of its nodes a cluster of three masters serves nobody.
     let node = &mut cluster.nodes()[1];
     node.kill9();
@@ -157,4 +164,5 @@ async fn over_a_unix_socket() {
     let store = connect(&url, &prefix(), clock()).await;
     store.put(at("k"), b"v", Keep::Forever).await.unwrap();
     assert!(store.delete(at("k")).await.unwrap());
+    usage::passes(&store).await;
 }

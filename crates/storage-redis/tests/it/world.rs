@@ -63,7 +63,7 @@ pub(crate) fn at(key: &str) -> Place<'_> {
 
 /// Waits until something holds; fails after ten seconds.
 #[track_caller]
-pub(crate) fn soon<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) -> impl Future<Output = ()> {
+pub(crate) fn soon(what: &str, mut holds: impl AsyncFnMut() -> bool) -> impl Future<Output = ()> {
     let began = Instant::now();
     async move {
         while !holds().await {

@@ -12,7 +12,7 @@ use crate::{
 /// How often counts are sent.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// How many counts go in one batch.
-const BATCH: usize = 1000;
+const BATCH: usize = 250;
 /// How many counts are kept while none can be sent: of so many servers and hours.
 const KEPT: usize = 100_000;
 
