@@ -1,6 +1,6 @@
-use model::{Name, RevisionId, ServerSlug, UpstreamSource};
+use model::{Name, RevisionId, ServerSlug, Timestamp, UpstreamSource};
 use serde_json::json;
-use storage::repo::{Actor, AuditEvent, Server, ServerRevision, ServerState};
+use storage::repo::{Actor, AuditEvent, Server, ServerRevision, ServerState, UsageCount};
 
 use crate::{Developer, Error, Member, Registry, Result};
 
@@ -35,6 +35,11 @@ impl Registry {
             Some(live) => Ok(self.repos.servers.revision(tenant, live).await?),
             None => Ok(self.repos.servers.revisions(tenant, server.id).await?.into_iter().next()),
         }
+    }
+
+    /// The counts of a server of a member's tenant in the hours from `since` on, in order.
+    pub async fn usage(&self, member: &Member, server: &Server, since: Timestamp) -> Result<Vec<UsageCount>> {
+        Ok(self.repos.usage.since(member.tenant().id, server.id, since).await?)
     }
 
     /// The revisions of a server of a member's tenant, newest first.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use model::Scope;
-use protocol::mcp::{Code, Envelope, Era, Meta, Params, Refusal, check_modern, header, method, text};
+use protocol::mcp::{Code, Envelope, Era, Message, Meta, Params, Refusal, check_modern, header, method, text};
 use serde_json::value::RawValue;
 use upstream::{Answer, Call, PassBody, Verb, http::uncancelled};
 
@@ -68,16 +68,32 @@ impl<'a> Read<'a> {
 pub(crate) async fn post(state: &State, admitted: Admitted, body: Bytes) -> Result<Response<Body>, Refused> {
     let read = Read::new(&admitted, &body)?;
     permit(state, &admitted, policy::scope(&read.envelope.message))?;
+    // A notification, and an answer to a question of the server's, are no calls.
+    let call = matches!(read.envelope.message, Message::Request { .. });
+    let (tenant, server) = (admitted.server.tenant, admitted.server.id);
+    if call {
+        state.usage.call(tenant, server);
+    }
+    let answer = send(state, &admitted, &read, &body).await;
+    let status = answer.as_ref().map_or_else(|refused| refused.status(), Response::status);
+    if call && (status.is_client_error() || status.is_server_error()) {
+        state.usage.error(tenant, server);
+    }
+    answer
+}
+
+/// Sends a message that may be sent.
+async fn send(state: &State, admitted: &Admitted, read: &Read<'_>, body: &Bytes) -> Result<Response<Body>, Refused> {
     let id = read.envelope.id().map(RawValue::get);
     let initialize = read.era == Era::Legacy && read.is(method::INITIALIZE);
-    let mut call = call(&admitted, read.era, Verb::Post);
+    let mut call = call(admitted, read.era, Verb::Post);
     call.body = body.clone();
     let answer = match read.era {
         // Dropped with this future: a modern client cancels by closing (`basic/patterns/cancellation`).
         Era::Modern => state.upstreams.exchange(call).await,
         Era::Legacy => {
             if !initialize {
-                open_session(state, &admitted, &mut call)?;
+                open_session(state, admitted, &mut call)?;
             }
             // A legacy one does not (2025-11-25, transports, "Sending messages to the server").
             uncancelled(Arc::clone(&state.upstreams), call, &state.drains).await
@@ -86,15 +102,15 @@ pub(crate) async fn post(state: &State, admitted: Admitted, body: Bytes) -> Resu
     match answer {
         Ok(Answer::Pass(response)) => {
             let standing = read.is(method::LISTEN).then(|| state.until_expiry(&admitted.who));
-            let session = if initialize { seal_session(state, &admitted, &response, id)? } else { None };
-            let mut ours = tunnel::pass(state, response, Passage { id, standing, admitted: &admitted });
+            let session = if initialize { seal_session(state, admitted, &response, id)? } else { None };
+            let mut ours = tunnel::pass(state, response, Passage { id, standing, admitted });
             if let Some(session) = session {
                 ours.headers_mut().insert(header::SESSION_ID, session);
             }
             Ok(ours)
         }
         Ok(Answer::Events(events)) => Ok(events::answer(events, id, read.shape(), state.limits.keep_alive).await),
-        Err(error) => Err(failed(&admitted, id, &error)),
+        Err(error) => Err(failed(admitted, id, &error)),
     }
 }
 

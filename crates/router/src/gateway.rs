@@ -7,7 +7,7 @@ use http_kit::Origins;
 use model::{Clock, ResourcePath};
 use protocol::mcp::Era;
 use registry::Directory;
-use storage::{Follower, SealedTokens, repo::LiveServer};
+use storage::{Follower, SealedTokens, repo::LiveServer, usage::Counters};
 use upstream::{Upstream, Verb, http::Drains};
 
 use crate::{
@@ -37,6 +37,8 @@ pub struct GatewayParts {
     pub allowed_origins: Vec<String>,
     /// Knows how old the snapshots are.
     pub fresh: Arc<Follower>,
+    /// Counts calls.
+    pub usage: Arc<Counters>,
     /// How much, how long, how many.
     pub limits: Limits,
 }
@@ -54,6 +56,7 @@ pub(crate) struct State {
     pages: Pages,
     pub(crate) freshness: Arc<Freshness>,
     pub(crate) drains: Drains,
+    pub(crate) usage: Arc<Counters>,
     pub(crate) limits: Limits,
 }
 
@@ -91,6 +94,7 @@ impl Gateway {
             pages: Pages::new(parts.origins, parts.allowed_origins),
             freshness: Arc::new(Freshness { follower: parts.fresh, clock: parts.clock, limit: parts.limits.stale }),
             drains: Drains::new(parts.limits.drain),
+            usage: parts.usage,
             limits: parts.limits,
         }))
     }

@@ -7,6 +7,7 @@ mod origin;
 mod remote;
 mod streams;
 mod tunnel;
+mod usage;
 mod who_sees_what;
 mod world;
 

@@ -9,6 +9,7 @@
 mod app;
 pub mod cli;
 pub mod config;
+mod counting;
 mod data_dir;
 mod health;
 mod lifecycle;

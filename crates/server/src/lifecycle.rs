@@ -17,6 +17,7 @@ use crate::{
     DataDir, Store,
     cli::{apply_file, print},
     config::{Config, StorageConfig},
+    counting::Counting,
     listen::{Listeners, raise_file_limit},
     presence::Presence,
     store,
@@ -67,11 +68,13 @@ async fn serve(config: Config, file: Option<File>, loopback: bool) -> anyhow::Re
     let workers = listeners.serve(&built.app, &stop, config.grace)?;
     let presence = Arc::new(Presence::new(&store, &built.follower));
     let beside = beside(&store, &built, &presence, &stop);
+    let counting = Counting::start(&store, &built);
     greet(&config, &built).await?;
     signalled().await?;
     tracing::info!(grace_seconds = config.grace.as_secs(), "stopping: no new connections, requests may end");
     stop.cancel();
     tokio::task::spawn_blocking(|| workers.join()).await.context("the workers cannot be waited for")??;
+    counting.finish().await;
     beside.join_all().await;
     presence.leave().await;
     store.close().await;

@@ -8,7 +8,11 @@ use std::{fmt, sync::Arc};
 
 use model::{Clock, Entropy, OsEntropy, SystemClock};
 use registry::Registry;
-use storage::{Bus, KeyValue, Maintenance, Sealer, WrappedKeys, repo::Repos};
+use storage::{
+    Bus, KeyValue, Maintenance, Sealer, WrappedKeys,
+    repo::Repos,
+    usage::{UsageQueue, UsageSpool},
+};
 
 use crate::{
     DataDir,
@@ -38,6 +42,10 @@ pub struct Store {
     pub entropy: Arc<dyn Entropy>,
     /// What has to be cleaned up now and then.
     pub maintenance: Vec<Arc<dyn Maintenance>>,
+    /// Where counts of calls go.
+    pub spool: Arc<dyn UsageSpool>,
+    /// Where they come out again, when they go by way of somebody else.
+    pub queue: Option<Arc<dyn UsageQueue>>,
     /// What can be away by itself.
     pub backends: Vec<Backend>,
     opened: Opened,

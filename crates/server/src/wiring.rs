@@ -12,7 +12,7 @@ use http_kit::{
 };
 use registry::{Directory, Registry};
 use router::{Gateway, GatewayParts, Limits};
-use storage::{Follower, SealedTokens};
+use storage::{Follower, SealedTokens, usage::Counters};
 use upstream::{
     Upstream, Upstreams,
     builtin::{Builtin, Demo},
@@ -56,6 +56,8 @@ pub struct Built {
     pub health: Health,
     /// What makes set-up links.
     pub setup: Setup,
+    /// What counts calls; to be sent on.
+    pub usage: Arc<Counters>,
     /// The rules.
     pub registry: Registry,
 }
@@ -91,6 +93,7 @@ pub async fn build(parts: Parts) -> anyhow::Result<Built> {
     auth.bind_feed(Arc::clone(&follower));
     let http = HttpUpstream::new(outbound.connector().clone(), HttpLimits::default());
     let upstreams: Arc<dyn Upstream> = Arc::new(Upstreams::new(Arc::new(http), builtins()));
+    let usage = Arc::new(Counters::new());
     let gateway = Gateway::new(GatewayParts {
         directory,
         guard: auth.guard(),
@@ -100,6 +103,7 @@ pub async fn build(parts: Parts) -> anyhow::Result<Built> {
         origins: config.origins.clone(),
         allowed_origins: config.mcp.allowed_origins.clone(),
         fresh: Arc::clone(&follower),
+        usage: Arc::clone(&usage),
         limits: Limits::default(),
     });
     let web = Web {
@@ -119,7 +123,7 @@ pub async fn build(parts: Parts) -> anyhow::Result<Built> {
         .layer(middleware::from_fn(request_line))
         .layer(middleware::from_fn_with_state(RequestIds::new(clock, entropy), request_id));
     let app = App::new(gateway, pages, &config.origins, config.trusted_proxies.clone());
-    Ok(Built { app, follower, health, setup: Setup::new(&auth), registry })
+    Ok(Built { app, follower, health, usage, setup: Setup::new(&auth), registry })
 }
 
 /// The in-process servers of this build.

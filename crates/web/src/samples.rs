@@ -15,7 +15,7 @@ use crate::{
     page::{Done, Input, Shell},
     register::{RegisterForm, RegisterPage},
     review::ReviewPage,
-    server::{OFF, ON, RevisionRow, ServerPage},
+    server::{OFF, ON, RevisionRow, ServerPage, UsageView},
     tenant::{MemberRow, ServerRow, TenantPage},
     words::{self, When},
 };
@@ -237,6 +237,7 @@ impl Sample for ServerPage {
                 revision(true, "A server at an address, made in the console, reviewed"),
                 revision(false, "A server inside Portico, made by an operator's file, declared"),
             ],
+            usage: UsageView { calls: words::number(1_234_567), errors: words::number(89) },
             switch: Some(OFF),
         };
         let local = "http://127.0.0.1:8080/t/acme/weather/mcp";
@@ -244,6 +245,7 @@ impl Sample for ServerPage {
             shell: shell(say),
             may_call: false,
             review_href: None,
+            usage: UsageView::default(),
             upstream: None,
             switch: None,
             offer: None,

@@ -1,5 +1,7 @@
 //! `/t/{tenant}/{server}`: one server, how to connect to it, and its off switch.
 
+use std::time::Duration;
+
 use askama::Template;
 use auth::Browser;
 use axum::{
@@ -9,7 +11,7 @@ use axum::{
 use http_kit::{Fields, Problem};
 use model::{Resource, ResourcePath, UpstreamSource};
 use registry::Member;
-use storage::repo::{Server, ServerRevision, ServerState};
+use storage::repo::{Server, ServerRevision, ServerState, UsageCount, hour_of};
 
 use crate::{
     Web,
@@ -23,6 +25,9 @@ use crate::{
 
 /// How many revisions the page lists.
 const HISTORY: usize = 10;
+
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "web/server.html")]
@@ -47,7 +52,15 @@ pub(crate) struct ServerPage {
     pub(crate) upstream: Option<String>,
     pub(crate) since: When,
     pub(crate) revisions: Vec<RevisionRow>,
+    pub(crate) usage: UsageView,
     pub(crate) switch: Option<Switch>,
+}
+
+/// The last 24 hours; empty texts where there was nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UsageView {
+    pub(crate) calls: String,
+    pub(crate) errors: String,
 }
 
 #[derive(Clone, Debug)]
@@ -89,8 +102,11 @@ pub(crate) async fn get(
 ) -> Result<Response, Problem> {
     let (member, server) = web.server(&browser, &tenant, &server).await?;
     let revisions = web.registry.revisions(&member, &server).await.map_err(problem)?;
+    // Whole hours: the one that is under way, and 23 before it.
+    let since = hour_of(web.clock.now()) - (DAY - HOUR);
+    let usage = web.registry.usage(&member, &server, since).await.map_err(problem)?;
     let shell = Shell::new(&browser, "tenants", query.as_deref());
-    page(&view(&web, shell, &member, &server, &revisions))
+    page(&ServerPage { usage: usage_view(&usage), ..view(&web, shell, &member, &server, &revisions) })
 }
 
 pub(crate) async fn post(
@@ -137,7 +153,18 @@ fn view(web: &Web, shell: Shell, member: &Member, server: &Server, revisions: &[
         upstream: current.filter(|_| developer).map(|revision| address(&revision.source)),
         since: words::when(server.created_at, now),
         revisions: revisions.iter().take(HISTORY).map(|revision| row(revision, server, now)).collect(),
+        usage: UsageView::default(),
         switch: developer.then_some(server.state).and_then(switch),
+    }
+}
+
+fn usage_view(counts: &[UsageCount]) -> UsageView {
+    let calls: u64 = counts.iter().map(|count| count.calls).sum();
+    let errors: u64 = counts.iter().map(|count| count.errors).sum();
+    if calls == 0 {
+        UsageView::default()
+    } else {
+        UsageView { calls: words::number(calls), errors: words::number(errors) }
     }
 }
 

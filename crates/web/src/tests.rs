@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use model::{GrantId, Resource, SeededEntropy};
-use storage::repo::{Actor, AuditEvent, Code, Grant, GrantState, Redeemed, SignInMethod};
+use model::{Clock as _, GrantId, Resource, SeededEntropy};
+use storage::repo::{
+    Actor, AuditEvent, Code, Grant, GrantState, Redeemed, SignInMethod, UsageBatch, UsageCount, hour_of,
+};
 
 use crate::bench::{Bench, ORIGIN};
 
@@ -261,4 +263,31 @@ async fn every_answer_is_a_page_with_the_headers_of_pages() {
         assert_eq!(style.headers["cache-control"], "public, max-age=31536000, immutable");
     }
     alice.post("/grants", &[]).await.assert(405);
+}
+
+#[tokio::test]
+async fn a_server_shows_how_much_it_was_used() {
+    let bench = Bench::new().await;
+    let mut carol = bench.person("carol").await;
+    carol.get("/t/acme/echo").await.assert(200).shows("Last 24 hours").shows("No calls yet.").hides("<dt>Calls");
+    let tenant = bench.repos.tenants.by_slug(&"acme".parse().unwrap()).await.unwrap().unwrap();
+    let echo = bench.repos.servers.by_slug(tenant.id, &"echo".parse().unwrap()).await.unwrap().unwrap();
+    let (now, hour) = (bench.clock.now(), Duration::from_hours(1));
+    let count = |ago: u32, calls, errors| UsageCount {
+        tenant: tenant.id,
+        server: echo.id,
+        hour: hour_of(now) - ago * hour,
+        calls,
+        errors,
+    };
+    // The oldest is of yesterday.
+    let counts = vec![count(0, 1200, 3), count(23, 34, 1), count(24, 5000, 5000)];
+    let id = model::Id::new(&*bench.clock, &SeededEntropy::new(5));
+    bench.repos.usage.add(&UsageBatch { id, counts }, now).await.unwrap();
+    let page = carol.get("/t/acme/echo").await.assert(200).hides("No calls yet.");
+    page.shows("<dt>Calls</dt><dd>1,234</dd>").shows("<dt>Errors</dt><dd>4</dd>");
+    bench.clock.advance(Duration::from_hours(24));
+    carol.get("/t/acme/echo").await;
+    let mut dan = bench.person("dan").await;
+    dan.get("/t/acme/echo").await.assert(200).shows("No calls yet.");
 }

@@ -43,6 +43,19 @@ fn day(at: Timestamp) -> String {
         .unwrap_or_else(|| at.to_string())
 }
 
+/// A number, with its thousands apart.
+pub(crate) fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Where a server is in its life.
 pub(crate) fn state(state: ServerState) -> Badge {
     match state {

@@ -21,6 +21,7 @@ use storage::{
     repo::{
         Actor, AuditEvent, Member, Repos, Server, ServerRevision, ServerState, Tenant, TenantState, User, UserState,
     },
+    usage::Counters,
 };
 use storage_sqlite::{OpenOptions, Sqlite, SqliteKeys};
 use upstream::{
@@ -40,6 +41,7 @@ pub(super) struct World {
     pub(super) clock: Arc<ManualClock>,
     pub(super) feed: Arc<Follower>,
     pub(super) repos: Repos,
+    pub(super) usage: Arc<Counters>,
     pub(super) acme: TenantId,
     pub(super) beta: TenantId,
     pub(super) users: BTreeMap<&'static str, UserId>,
@@ -186,6 +188,7 @@ impl World {
         let http = HttpUpstream::new(outbound.connector().clone(), HttpLimits::default());
         let followers: Vec<Arc<dyn Follow>> = vec![directory.clone(), auth.follower()];
         let feed = Follower::start(store.repos().changes, bus, clock.clone(), followers).await.unwrap();
+        let usage = Arc::new(Counters::new());
         let gateway = Gateway::new(GatewayParts {
             directory,
             guard: auth.guard(),
@@ -195,15 +198,16 @@ impl World {
             origins,
             allowed_origins: vec!["https://client.example".to_owned()],
             fresh: feed.clone(),
+            usage: usage.clone(),
             limits,
         });
-        Self::found(founder, gateway, feed, url, files).await
+        Self::found(founder, gateway, (feed, usage), url, files).await
     }
 
     async fn found(
         founder: Founder,
         gateway: Gateway,
-        feed: Arc<Follower>,
+        (feed, usage): (Arc<Follower>, Arc<Counters>),
         url: &str,
         files: tempfile::TempDir,
     ) -> Self {
@@ -231,7 +235,7 @@ impl World {
         let der = STANDARD.decode(key.private.expose()).unwrap();
         let key = (key.kid, EncodingKey::from_ec_der(&der));
         let Founder { repos, clock, .. } = founder;
-        Self { gateway, clock, feed, repos, acme, beta, users, servers, key, _files: files }
+        Self { gateway, clock, feed, repos, usage, acme, beta, users, servers, key, _files: files }
     }
 
     /// A token for the server at `path`.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use model::{Clock, Entropy};
-use storage::{Bus, LocalBus, Memory, Sealed, Sealer, Split, WrappedKeys};
+use storage::{Bus, LocalBus, Memory, Sealed, Sealer, Split, WrappedKeys, usage::Direct};
 use storage_sqlite::{OpenOptions, Sqlite, SqliteKeys};
 
 use super::{Backend, Opened, Probe, Store, master};
@@ -48,6 +48,8 @@ pub(super) async fn open(
     let repos = sqlite.repos();
     Ok(Store {
         backends: vec![Backend { name: "sqlite", probe: Probe::Records(Arc::clone(&repos.changes)) }],
+        spool: Arc::new(Direct::new(Arc::clone(&repos.usage), Arc::clone(&clock))),
+        queue: None,
         repos,
         kv: Arc::new(Sealed::new(split, Arc::clone(&sealer))),
         sealer,

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use model::{Clock, Entropy, Secret};
-use storage::{KeyValue, Maintenance, MasterKeySource, Sealed, Sealer, Split, StorageError, WrappedKeys};
+use model::{Clock, Entropy, ReplicaId, Secret};
+use storage::{
+    KeyValue, Maintenance, MasterKeySource, Sealed, Sealer, Split, StorageError, WrappedKeys,
+    usage::{Direct, UsageSpool},
+};
 use storage_postgres::{Postgres, PostgresKeys, PostgresOptions};
 use storage_redis::{Redis, RedisOptions};
 
@@ -86,7 +89,15 @@ pub(super) async fn open(
         backends.push(Backend { name: "redis", probe: Probe::Values(redis) });
     }
     let split = Split::new(records, volatile);
+    let spool: Arc<dyn UsageSpool> = match &redis {
+        Some(redis) => redis.usage_spool(),
+        None => Arc::new(Direct::new(Arc::clone(&repos.usage), Arc::clone(&clock))),
+    };
+    let consumer = ReplicaId::new(&*clock, &*entropy).to_string();
+    let queue = redis.as_ref().map(|redis| redis.usage_queue(consumer));
     Ok(Store {
+        spool,
+        queue,
         repos,
         kv: Arc::new(Sealed::new(split, Arc::clone(&sealer))),
         sealer,
