@@ -17,6 +17,7 @@ mod member;
 mod password;
 pub mod reader;
 mod servers;
+mod shred;
 
 use std::sync::Arc;
 

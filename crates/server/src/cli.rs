@@ -1,6 +1,9 @@
 //! The command line.
 
 mod healthcheck;
+mod keys;
+mod progress;
+mod tenant;
 
 use std::{
     fmt::Display,
@@ -62,6 +65,12 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look at the keys, rotate them, and seal values anew
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Destroy a tenant
+    #[command(subcommand)]
+    Tenant(tenant::Tenant),
     /// Ask the portico that runs here whether it is well; fails if it is not
     ///
     /// For container engines, whose images of portico have no other program to ask with.
@@ -142,6 +151,8 @@ pub fn run() -> ExitCode {
         Command::Migrate(args) => migrate(&args),
         Command::SetupLink(args) => setup_link(&args),
         Command::Config(ConfigCommand::Check(args)) => check(&args),
+        Command::Keys(what) => keys::run(&what),
+        Command::Tenant(what) => tenant::run(&what),
         Command::Healthcheck(args) => healthcheck::run(&args),
     };
     match done {

@@ -14,6 +14,7 @@ mod data_dir;
 mod health;
 mod lifecycle;
 mod listen;
+mod master_file;
 mod presence;
 pub mod store;
 mod telemetry;

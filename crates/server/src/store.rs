@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc};
 use model::{Clock, Entropy, OsEntropy, SystemClock};
 use registry::Registry;
 use storage::{
-    Bus, KeyValue, Maintenance, Sealer, WrappedKeys,
+    Bus, KeyValue, Maintenance, SealedColumns, Sealer, WrappedKeys,
     repo::Repos,
     usage::{UsageQueue, UsageSpool},
 };
@@ -42,6 +42,8 @@ pub struct Store {
     pub entropy: Arc<dyn Entropy>,
     /// What has to be cleaned up now and then.
     pub maintenance: Vec<Arc<dyn Maintenance>>,
+    /// The secret columns of the records.
+    pub columns: Vec<Arc<dyn SealedColumns>>,
     /// Where counts of calls go.
     pub spool: Arc<dyn UsageSpool>,
     /// Where they come out again, when they go by way of somebody else.

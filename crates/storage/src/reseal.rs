@@ -51,6 +51,8 @@ pub struct Resealed {
     /// Whether old data keys are left, and from when on they can be removed by doing this again. `None` if
     /// none is left but for damaged values.
     pub removable_from: Option<Timestamp>,
+    /// Whether it was ended before it had seen everything.
+    pub ended: bool,
 }
 
 /// What a pass keeps in mind.
@@ -85,15 +87,16 @@ impl Reseal {
                 Some(_) => None,
             };
             if let Some(next) = &position {
-                on_progress(&Progress { done: pass.done.looked_at, total, position: next.to_string() });
+                let progress = Progress { done: pass.done.looked_at, total, position: next.to_string() };
+                if on_progress(&progress).is_break() {
+                    return Ok(Resealed { ended: true, ..pass.done });
+                }
             }
         }
         if whole {
             self.retire(&mut pass).await?;
         }
-        let done = pass.done;
-        on_progress(&Progress { done: done.looked_at, total: done.looked_at.max(total), position: String::new() });
-        Ok(done)
+        Ok(pass.done)
     }
 
     async fn count(&self) -> Result<u64> {

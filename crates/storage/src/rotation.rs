@@ -1,5 +1,7 @@
 //! New data keys for everybody.
 
+use std::ops::ControlFlow;
+
 use crate::{Owner, Result, Sealer, repo::Changes};
 
 /// How many owners get their new keys before the replicas hear of it.
@@ -16,8 +18,8 @@ pub struct Progress {
     pub position: String,
 }
 
-/// Whom a long piece of work tells how far it is, after each page.
-pub type OnProgress<'a> = &'a mut (dyn FnMut(&Progress) + Send);
+/// Whom a long piece of work tells how far it is, after each page, and who may end it there.
+pub type OnProgress<'a> = &'a mut (dyn FnMut(&Progress) -> ControlFlow<()> + Send);
 
 /// What a rotation did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct Rotation {
     pub made: u64,
     /// How many data keys the newest master key wraps now and did not before.
     pub rewrapped: u64,
+    /// Whether it was ended before everybody's turn had come.
+    pub ended: bool,
 }
 
 /// Makes a new data key for every owner after `after` that has one, and wraps all keys by the newest master
@@ -42,13 +46,16 @@ pub async fn rotate(
     let (total, mut done) = (keys.count_owners().await?, Rotation::default());
     loop {
         let owners = keys.owners(after, BATCH).await?;
-        let Some(last) = owners.last() else { return Ok(done) };
+        let Some(&last) = owners.last() else { return Ok(done) };
         let result = rotate_some(sealer, &owners, &mut done).await;
         // Also when it failed half-way: the keys that were made count.
         changes.data_keys_changed(&owners).await?;
         result?;
-        after = Some(*last);
-        on_progress(&Progress { done: done.owners, total, position: last.to_string() });
+        after = Some(last);
+        let progress = Progress { done: done.owners, total, position: last.to_string() };
+        if on_progress(&progress).is_break() {
+            return Ok(Rotation { ended: true, ..done });
+        }
     }
 }
 

@@ -120,6 +120,11 @@ impl Sealer {
         self.store.masters()
     }
 
+    /// Reads the master keys from their source again, for who has just changed them there.
+    pub fn reread_master_keys(&self) -> Result<MasterKeys> {
+        self.store.reread()
+    }
+
     /// Deletes an owner's keys and forgets them here: nothing that was sealed for the owner can be opened
     /// again, in any copy of the data. Other replicas hear of it by
     /// [`data_keys_changed`](crate::repo::Changes::data_keys_changed). The platform has nobody who could

@@ -58,6 +58,7 @@ pub(super) async fn open(
         clock,
         entropy,
         maintenance: vec![Arc::new(sqlite.clone()), memory],
+        columns: vec![Arc::new(sqlite.clone())],
         opened: Opened::Embedded(Embedded { sqlite, keys }),
     })
 }

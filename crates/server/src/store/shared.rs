@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use model::{Clock, Entropy, ReplicaId, Secret};
 use storage::{
-    KeyValue, Maintenance, MasterKeySource, Sealed, Sealer, Split, StorageError, WrappedKeys,
+    KeyValue, Maintenance, MasterKeySource, Sealed, SealedColumns, Sealer, Split, StorageError, WrappedKeys,
     usage::{Direct, UsageSpool},
 };
 use storage_postgres::{Postgres, PostgresKeys, PostgresOptions};
@@ -88,6 +88,7 @@ pub(super) async fn open(
         volatile = Arc::clone(&redis) as _;
         backends.push(Backend { name: "redis", probe: Probe::Values(redis) });
     }
+    let columns: Vec<Arc<dyn SealedColumns>> = vec![Arc::clone(&records) as _];
     let split = Split::new(records, volatile);
     let spool: Arc<dyn UsageSpool> = match &redis {
         Some(redis) => redis.usage_spool(),
@@ -106,6 +107,7 @@ pub(super) async fn open(
         clock,
         entropy,
         maintenance,
+        columns,
         backends,
         opened: Opened::Shared(Shared { postgres, keys, redis }),
     })

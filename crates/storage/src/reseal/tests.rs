@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    ops::ControlFlow,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use async_trait::async_trait;
 
@@ -57,7 +60,7 @@ async fn sealed_by(world: &World) -> Vec<u32> {
 }
 
 async fn rotated(world: &World, replica: &Replica) {
-    rotate(&replica.sealer, &*world.feed, None, &mut |_| {}).await.unwrap();
+    rotate(&replica.sealer, &*world.feed, None, &mut |_| ControlFlow::Continue(())).await.unwrap();
     world.clock.advance(ACTIVATION);
 }
 
@@ -79,7 +82,13 @@ async fn old_keys_go_once_nothing_needs_them() {
 
     let work = reseal(&world, &one, vec![world.memory.clone()]);
     let mut told = Vec::new();
-    let done = work.run(None, &mut |progress| told.push(progress.clone())).await.unwrap();
+    let done = work
+        .run(None, &mut |progress| {
+            told.push(progress.clone());
+            ControlFlow::Continue(())
+        })
+        .await
+        .unwrap();
     assert_eq!((done.looked_at, done.resealed, done.damaged, done.removed), (501, 501, 0, 0));
     assert_eq!(told.last().map(|last| (last.done, last.total)), Some((501, 501)));
     assert_eq!(sealed_by(&world).await, [2]);
@@ -91,15 +100,15 @@ async fn old_keys_go_once_nothing_needs_them() {
 
     world.clock.advance(SUCCESSION);
     two.follower.sync().await.unwrap();
-    let done = work.run(None, &mut |_| {}).await.unwrap();
+    let done = work.run(None, &mut |_| ControlFlow::Continue(())).await.unwrap();
     assert_eq!((done.resealed, done.removed), (1, 2));
     assert_eq!((ids(&world, acme).await, ids(&world, beta).await), (vec![2], vec![2]));
     // Browsers and clients may hold what the platform's old key made.
     assert_eq!(ids(&world, Owner::Platform).await, [1, 2]);
     world.clock.advance(DERIVED_LIFE);
-    assert_eq!(work.run(None, &mut |_| {}).await.unwrap().removed, 1);
+    assert_eq!(work.run(None, &mut |_| ControlFlow::Continue(())).await.unwrap().removed, 1);
     assert_eq!(ids(&world, Owner::Platform).await, [2]);
-    assert_eq!(work.run(None, &mut |_| {}).await.unwrap().removable_from, None);
+    assert_eq!(work.run(None, &mut |_| ControlFlow::Continue(())).await.unwrap().removable_from, None);
 
     for replica in [&one, &two, &world.replica(&masters, 3).await] {
         for number in [0, 1, 2, 499] {
@@ -128,18 +137,30 @@ async fn it_goes_on_where_it_failed() {
     let failing = Arc::new(Failing { store: world.memory.clone(), left: AtomicU64::new(450) });
     let work = reseal(&world, &one, vec![failing.clone()]);
     let mut told = Vec::new();
-    let failed = work.run(None, &mut |progress| told.push(progress.clone())).await;
+    let failed = work
+        .run(None, &mut |progress| {
+            told.push(progress.clone());
+            ControlFlow::Continue(())
+        })
+        .await;
     assert!(matches!(failed, Err(StorageError::Unavailable(_))), "{failed:?}");
     let last = told.last().unwrap();
     assert_eq!((last.done, last.total), (400, 1000));
 
     failing.left.store(u64::MAX, Ordering::SeqCst);
     world.clock.advance(SUCCESSION);
-    let done = work.run(Some(last.position.parse().unwrap()), &mut |_| {}).await.unwrap();
+    let mut pages = 0;
+    let mut one_more = |_: &Progress| {
+        pages += 1;
+        ControlFlow::Break(())
+    };
+    let ended = work.run(Some(last.position.parse().unwrap()), &mut one_more).await.unwrap();
+    assert_eq!((ended.ended, ended.looked_at, pages), (true, 200, 1));
+    let done = work.run(Some(last.position.parse().unwrap()), &mut |_| ControlFlow::Continue(())).await.unwrap();
     assert_eq!((done.looked_at, done.removed), (600, 0), "a part of a pass removes nothing");
-    assert_eq!(done.resealed, 550);
+    assert_eq!((ended.resealed, done.resealed), (150, 400));
     assert_eq!(sealed_by(&world).await, [2]);
-    assert_eq!(work.run(None, &mut |_| {}).await.unwrap().removed, 1);
+    assert_eq!(work.run(None, &mut |_| ControlFlow::Continue(())).await.unwrap().removed, 1);
 }
 
 #[tokio::test]
@@ -170,7 +191,7 @@ async fn what_is_damaged_stays_and_keeps_its_key_and_stops_nothing() {
     rotated(&world, &one).await;
     world.clock.advance(SUCCESSION);
     let work = reseal(&world, &one, vec![world.memory.clone()]);
-    let done = work.run(None, &mut |_| {}).await.unwrap();
+    let done = work.run(None, &mut |_| ControlFlow::Continue(())).await.unwrap();
     assert_eq!((done.looked_at, done.resealed, done.damaged, done.removed), (4, 2, 2, 1));
     assert_eq!((ids(&world, acme).await, ids(&world, beta).await), (vec![1, 2], vec![2]));
     let left = world.memory.get(at(acme, "moved")).await.unwrap().unwrap();
@@ -183,7 +204,7 @@ async fn it_waits_for_a_key_that_was_made_just_now() {
     let [acme] = world.tenants();
     let one = world.replica(&masters, 1).await;
     one.put(acme, "k", "v").await;
-    rotate(&one.sealer, &*world.feed, None, &mut |_| {}).await.unwrap();
+    rotate(&one.sealer, &*world.feed, None, &mut |_| ControlFlow::Continue(())).await.unwrap();
     let work = reseal(&world, &one, vec![world.memory.clone()]);
     let clock = world.clock.clone();
     let ticking = tokio::spawn(async move {
@@ -192,7 +213,7 @@ async fn it_waits_for_a_key_that_was_made_just_now() {
             clock.advance(Duration::from_millis(500));
         }
     });
-    assert_eq!(work.run(None, &mut |_| {}).await.unwrap().resealed, 1);
+    assert_eq!(work.run(None, &mut |_| ControlFlow::Continue(())).await.unwrap().resealed, 1);
     assert_eq!(sealed_by(&world).await, [2]);
     ticking.abort();
 }

@@ -43,6 +43,13 @@ impl KeyStore {
         self.masters.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Reads the ring of master keys anew.
+    pub(super) fn reread(&self) -> Result<MasterKeys> {
+        let masters = self.source.read()?;
+        *self.masters.write().unwrap_or_else(PoisonError::into_inner) = masters.clone();
+        Ok(masters)
+    }
+
     /// An owner's data keys, if there are any.
     pub(super) async fn load(&self, owner: Owner) -> Result<Option<Ring>> {
         let stored = self.keys.load(owner).await?;
@@ -64,9 +71,7 @@ impl KeyStore {
         let ring = Ring::unwrap(&self.masters(), owner, stored);
         let Err(Locked::Master(_)) = ring else { return ring.map_err(|why| why.into_error(owner)) };
         // Somebody was given a new master key before this process was.
-        let masters = self.source.read()?;
-        *self.masters.write().unwrap_or_else(PoisonError::into_inner) = masters.clone();
-        Ring::unwrap(&masters, owner, stored).map_err(|why| why.into_error(owner))
+        Ring::unwrap(&self.reread()?, owner, stored).map_err(|why| why.into_error(owner))
     }
 
     /// A data key, wrapped by the newest master key.

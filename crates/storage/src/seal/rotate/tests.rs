@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::{
+    ops::ControlFlow,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+};
 
 use model::{Clock as _, SeededEntropy};
 use tokio::task::JoinSet;
@@ -27,7 +30,7 @@ async fn a_new_key_seals_once_everybody_could_have_read_it() {
     let [acme] = world.tenants();
     let (one, two) = (world.replica(&masters, 1).await, world.replica(&masters, 2).await);
     one.put(acme, "old", "1").await;
-    let done = rotate(&one.sealer, &*world.feed, None, &mut |_| {}).await.unwrap();
+    let done = rotate(&one.sealer, &*world.feed, None, &mut |_| ControlFlow::Continue(())).await.unwrap();
     assert_eq!((done.owners, done.made, done.rewrapped), (2, 2, 0));
     one.put(acme, "before", "2").await;
     assert_eq!(key_of(&world, acme, "before").await, 1);
@@ -73,7 +76,7 @@ async fn nothing_fails_while_two_replicas_write_and_keys_rotate() {
     for round in 0..20_u8 {
         masters.set(if round < 10 { &[1] } else { &[1, 2] });
         let rotating = world.sealer(masters.clone(), 100 + u64::from(round)).await.unwrap();
-        rotate(&rotating, &*world.feed, None, &mut |_| {}).await.unwrap();
+        rotate(&rotating, &*world.feed, None, &mut |_| ControlFlow::Continue(())).await.unwrap();
         // One of them hears of it now and then, the other rarely.
         replicas[0].follower.sync().await.unwrap();
         if round % 5 == 0 {
@@ -99,7 +102,7 @@ async fn the_old_master_key_can_go_after_a_rotation() {
     // An operator gives everybody the new key, and rotates in a process of its own.
     masters.set(&[1, 2]);
     let rotating = world.sealer(masters.clone(), 2).await.unwrap();
-    let done = rotate(&rotating, &*world.feed, None, &mut |_| {}).await.unwrap();
+    let done = rotate(&rotating, &*world.feed, None, &mut |_| ControlFlow::Continue(())).await.unwrap();
     assert_eq!((done.made, done.rewrapped), (2, 2));
     let new = MasterKey::new([2; 32]).id();
     assert_eq!(world.keys.masters().await.unwrap(), [(Some(new), 4)]);
@@ -182,7 +185,7 @@ async fn keys_from_before_there_were_rings_open_and_are_wrapped_anew() {
     assert_eq!(sealed.open(text.as_bytes(), &parts, &entry.value).unwrap().as_slice(), b"v", "it is that key");
 
     assert_eq!(world.keys.masters().await.unwrap(), [(None, 2)]);
-    let done = rotate(&replica.sealer, &*world.feed, None, &mut |_| {}).await.unwrap();
+    let done = rotate(&replica.sealer, &*world.feed, None, &mut |_| ControlFlow::Continue(())).await.unwrap();
     assert_eq!((done.made, done.rewrapped), (2, 2));
     let id: MasterId = MasterKeys::from(MasterKey::new([1; 32])).newest().id();
     assert_eq!(world.keys.masters().await.unwrap(), [(Some(id), 4)]);
@@ -200,7 +203,12 @@ async fn a_rotation_goes_on_where_it_stopped() {
     }
     let mut told = Vec::new();
     let after = Some(owners[2]);
-    let done = rotate(&replica.sealer, &*world.feed, after, &mut |progress| told.push(progress.clone())).await.unwrap();
+    let done = rotate(&replica.sealer, &*world.feed, after, &mut |progress| {
+        told.push(progress.clone());
+        ControlFlow::Continue(())
+    })
+    .await
+    .unwrap();
     assert_eq!((done.owners, done.made), (4, 4));
     assert_eq!((told[0].done, told[0].total, told[0].position.parse()), (4, 8, Ok(owners[6])));
     for (at, owner) in owners.into_iter().enumerate() {
@@ -228,7 +236,7 @@ async fn tokens_outlive_rotations_and_no_token_outlives_its_key() {
     let (kind, bound) = (TokenKind::Session, [b"acme".as_slice()]);
     let week = world.now() + Duration::from_hours(7 * 24);
     let old = of_one.seal(kind, &bound, b"old", week);
-    rotate(&one.sealer, &*world.feed, None, &mut |_| {}).await.unwrap();
+    rotate(&one.sealer, &*world.feed, None, &mut |_| ControlFlow::Continue(())).await.unwrap();
     two.follower.sync().await.unwrap();
     world.clock.advance(ACTIVATION);
     let new = of_one.seal(kind, &bound, b"new", week);

@@ -1,0 +1,250 @@
+//! `portico keys`: the master keys and the data keys.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    ops::ControlFlow,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use storage::{MasterId, MasterKey, Owner, Progress, Reseal, ResealPosition};
+use tokio::signal::ctrl_c;
+
+use super::{Place, on_a_runtime, print, progress::Reporter};
+use crate::{
+    Store,
+    config::{Config, MasterKeyConfig, StorageConfig},
+    master_file, telemetry,
+};
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub(super) enum Keys {
+    /// Say which master keys there are and what they wrap
+    Status(Place),
+    /// Make new data keys for everybody, wrapped by the newest master key
+    ///
+    /// Works beside running portico processes: each reads a new key before any seals with it. Values stay as
+    /// they are until `portico keys reseal`. When this is done, no key is wrapped by an older master key.
+    Rotate(Rotate),
+    /// Seal every value anew that is not sealed by its owner's newest data key
+    ///
+    /// Works beside running portico processes. It can be interrupted, and goes on with --from. Data keys that
+    /// nothing needs any more are removed: those of tenants and people once their successors were in use
+    /// for a quarter of an hour, the platform's after eight days, since clients and browsers hold what was made
+    /// with them.
+    Reseal(ResealArgs),
+}
+
+/// Whether to make a master key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Master {
+    /// Append a fresh one to the key file
+    New,
+    /// Use those that are there
+    Keep,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Rotate {
+    #[command(flatten)]
+    place: Place,
+    /// The master key to wrap with [default: new if it is in the data directory, else keep]
+    #[arg(long, value_enum, value_name = "WHICH")]
+    master: Option<Master>,
+    /// Go on behind this owner, as an interrupted run printed it
+    #[arg(long, value_name = "OWNER")]
+    from: Option<Owner>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ResealArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Go on at this position, as an interrupted run printed it
+    #[arg(long, value_name = "POSITION")]
+    from: Option<ResealPosition>,
+}
+
+pub(super) fn run(what: &Keys) -> anyhow::Result<()> {
+    let place = match what {
+        Keys::Status(place) => place,
+        Keys::Rotate(args) => &args.place,
+        Keys::Reseal(args) => &args.place,
+    };
+    let config = place.config()?;
+    must_be_there(&config)?;
+    telemetry::start(&config.log);
+    on_a_runtime(async {
+        // This also shows that the keys fit, before anything is done to them.
+        let store = Store::open(&config).await?;
+        let done = match what {
+            Keys::Status(_) => status(&store).await,
+            Keys::Rotate(args) => rotate(&store, &config, args).await,
+            Keys::Reseal(args) => reseal(&store, args.from.clone()).await,
+        };
+        store.close().await;
+        print(done?)
+    })
+}
+
+/// Commands about what is there make no installation.
+pub(super) fn must_be_there(config: &Config) -> anyhow::Result<()> {
+    if matches!(config.storage, StorageConfig::Sqlite) && !crate::DataDir::exists(&config.data) {
+        bail!("there is no installation in {}", config.data.display());
+    }
+    Ok(())
+}
+
+/// Appends a master key to the file that is ours, or that we were told to append to.
+fn new_master(store: &Store, config: &Config, args: &Rotate) -> anyhow::Result<()> {
+    let (path, default): (PathBuf, _) = match &config.master {
+        MasterKeyConfig::DataDirectory => (config.data.join("master.key"), Master::New),
+        MasterKeyConfig::File(path) => (path.clone(), Master::Keep),
+        MasterKeyConfig::Text(_) if args.master == Some(Master::New) => bail!(
+            "the master keys are in the environment or in the configuration, and cannot be written there. Append one \
+             for every replica, restart them, and rotate with --master keep"
+        ),
+        MasterKeyConfig::Text(_) => return Ok(()),
+    };
+    // What goes on has its master key already.
+    let which = args.master.unwrap_or(if args.from.is_some() { Master::Keep } else { default });
+    if which == Master::New {
+        let id = master_file::append(&path, &*store.clock, &*store.entropy)?;
+        store.sealer.reread_master_keys()?;
+        print(format_args!("Made the master key {id} in {}\n", path.display()))?;
+    }
+    Ok(())
+}
+
+async fn rotate(store: &Store, config: &Config, args: &Rotate) -> anyhow::Result<String> {
+    new_master(store, config, args)?;
+    let (mut reporter, interrupt) = (Reporter::new("owners"), Interrupt::listen());
+    let mut on_progress = |progress: &Progress| {
+        reporter.note(progress);
+        interrupt.flow()
+    };
+    let done = storage::rotate(&store.sealer, &*store.repos.changes, args.from, &mut on_progress).await;
+    reporter.end();
+    let again = |reporter: &Reporter| match reporter.position() {
+        Some(owner) => format!("not all keys are new. Go on with `portico keys rotate --from {owner}`"),
+        None => "no key is new. Do it again with `portico keys rotate --master keep`".to_owned(),
+    };
+    let done = done.with_context(|| again(&reporter))?;
+    if done.ended {
+        bail!("interrupted: {}", again(&reporter));
+    }
+    let newest = store.sealer.master_keys().newest().id();
+    Ok(format!(
+        "Made {} data keys for {} owners; {} older ones are wrapped by the master key {newest} now.\n\
+         Values are sealed anew by `portico keys reseal`. `portico keys status` says which master keys may go.\n",
+        done.made, done.owners, done.rewrapped
+    ))
+}
+
+async fn reseal(store: &Store, from: Option<ResealPosition>) -> anyhow::Result<String> {
+    let work = Reseal {
+        sealer: Arc::clone(&store.sealer),
+        values: store.maintenance.clone(),
+        columns: store.columns.clone(),
+        changes: Arc::clone(&store.repos.changes),
+        clock: Arc::clone(&store.clock),
+    };
+    let partly = from.is_some();
+    let (mut reporter, interrupt) = (Reporter::new("values"), Interrupt::listen());
+    let mut on_progress = |progress: &Progress| {
+        reporter.note(progress);
+        interrupt.flow()
+    };
+    let done = work.run(from, &mut on_progress).await;
+    reporter.end();
+    let again = |reporter: &Reporter| match reporter.position() {
+        Some(at) => format!("not everything is sealed anew. Go on with `portico keys reseal --from '{at}'`"),
+        None => "nothing is sealed anew. Do it again".to_owned(),
+    };
+    let done = done.with_context(|| again(&reporter))?;
+    if done.ended {
+        bail!("interrupted: {}", again(&reporter));
+    }
+    Ok(told(&done, partly))
+}
+
+/// Control-C, which ends the work behind a page and not in the middle of one.
+struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    fn listen() -> Self {
+        let pressed = Arc::new(AtomicBool::new(false));
+        let note = Arc::clone(&pressed);
+        tokio::spawn(async move {
+            if ctrl_c().await.is_ok() {
+                note.store(true, Ordering::Relaxed);
+            }
+        });
+        Self(pressed)
+    }
+
+    fn flow(&self) -> ControlFlow<()> {
+        if self.0.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+fn told(done: &storage::Resealed, partly: bool) -> String {
+    let mut text = format!(
+        "Looked at {} values; sealed {} anew; removed {} data keys that nothing needs.\n",
+        done.looked_at, done.resealed, done.removed
+    );
+    if partly {
+        text += "A part of a pass removes no keys: run `portico keys reseal` once more for that.\n";
+    } else if let Some(from) = done.removable_from {
+        let _ = writeln!(
+            text,
+            "Older data keys are left. The last of them can be removed from {from} on, by doing this again."
+        );
+    }
+    if done.damaged > 0 {
+        let _ = writeln!(
+            text,
+            "{} values do not open: they are damaged, or their keys are gone. They stay as they are, and so do the \
+             data keys that they name. The log says whose they are.",
+            done.damaged
+        );
+    }
+    text
+}
+
+async fn status(store: &Store) -> anyhow::Result<String> {
+    let wrapped: BTreeMap<Option<MasterId>, u64> = store.keys.masters().await?.into_iter().collect();
+    let ring = store.sealer.master_keys();
+    let ids: Vec<MasterId> = ring.iter().map(MasterKey::id).collect();
+    let mut text = String::from("Master keys, in the order they are given in:\n");
+    for id in &ids {
+        let keys = wrapped.get(&Some(*id)).copied().unwrap_or_default();
+        let note = match (*id == ring.newest().id(), keys) {
+            (true, _) => "; it wraps new ones",
+            (false, 0) if !wrapped.contains_key(&None) => "; it may go, unless a backup needs it",
+            (false, _) => "",
+        };
+        let _ = writeln!(text, "  {id}  wraps {keys} data keys{note}");
+    }
+    if let Some(keys) = wrapped.get(&None) {
+        let _ = writeln!(text, "  {keys} data keys do not say which wraps them: `portico keys rotate` sees to it");
+    }
+    for (id, keys) in wrapped.iter().filter_map(|(id, keys)| Some(((*id)?, keys))) {
+        if !ids.contains(&id) {
+            let _ = writeln!(text, "  {id}  wraps {keys} data keys AND IS NOT AMONG THOSE GIVEN: they do not open");
+        }
+    }
+    let (owners, keys) = (store.keys.count_owners().await?, wrapped.values().sum::<u64>());
+    let _ = writeln!(text, "Data keys: {keys}, of {owners} owners");
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests;
