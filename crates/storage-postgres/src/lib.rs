@@ -12,6 +12,7 @@
 //! - Changes are numbered by the last statement of their transaction, under a lock that the commit
 //!   releases, so the feed is numbered in commit order. The hint is part of the commit.
 
+mod archive;
 mod audit;
 mod bus;
 mod clients;
@@ -40,15 +41,16 @@ use std::{fmt, sync::Arc};
 use model::Clock;
 use storage::{Bus, Result, Sealer, repo::Repos};
 
+pub use crate::{
+    archive::PostgresArchive,
+    keys::PostgresKeys,
+    migrating::Migrated,
+    options::{InvalidUrl, PostgresOptions},
+};
 use crate::{
     bus::Notifications,
     database::{Database, Hints, Snapshot, Write},
     row::failed,
-};
-pub use crate::{
-    keys::PostgresKeys,
-    migrating::Migrated,
-    options::{InvalidUrl, PostgresOptions},
 };
 
 /// The store over one Postgres database. Cheap to clone.

@@ -136,7 +136,8 @@ impl Schema {
         self.migrator.iter().count()
     }
 
-    fn newest(&self) -> i64 {
+    /// The version of the newest migration that this version of Portico has.
+    pub(crate) fn newest(&self) -> i64 {
         self.migrator.iter().map(|migration| migration.version).max().unwrap_or_default()
     }
 

@@ -1,4 +1,5 @@
 mod access;
+mod archives;
 mod feed;
 mod migrations;
 mod outages;

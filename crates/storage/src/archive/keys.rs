@@ -243,3 +243,6 @@ impl WrappedKeys for ArchivedKeys {
         only_read()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -273,6 +273,8 @@ pub static TABLES: &[Table] = &[
             Column { name: "format", kind: Kind::Integer, added: Some(Added::Number(1)) },
         ],
     ),
+    of("usage", &[id("tenant"), id("server"), number("hour"), number("calls"), number("errors")]),
+    of("usage_batch", &[id("id"), number("at")]),
     of("shredding", &[text("owner")]),
 ];
 

@@ -17,7 +17,7 @@ use super::{MemoryKeys, world::World};
 use crate::{
     Collection, Durability, Keep, KeyValue, MasterKey, MasterKeys, Owner, Place, Sealer,
     archive::{self, Archive, Backup, Grants, KeysFile, Restore, Restored, Row, TABLES, seal_place},
-    repo::{ConnectionOwner, Identity, KeyState, Repos, SigningKey},
+    repo::{ConnectionOwner, Identity, KeyState, Repos, SigningKey, UsageBatch, UsageCount, hour_of},
 };
 
 /// A database of one kind, empty at first.
@@ -113,6 +113,9 @@ impl Installation {
             created_at: world.now(),
         };
         repos.signing.insert_first(&key, &audit("key.created")).await.unwrap();
+        let hour = hour_of(world.now());
+        let count = UsageCount { tenant: server.tenant, server: server.id, hour, calls: 3, errors: 1 };
+        repos.usage.add(&UsageBatch { id: world.id(), counts: vec![count] }, world.now()).await.unwrap();
         let soon = Keep::Until(world.now() + 10 * super::world::HOUR);
         for owner in [Owner::Platform, Owner::Tenant(server.tenant), Owner::User(bob.id)] {
             self.values.put(place(owner, VISITS, "one"), b"a visit", soon).await.unwrap();
