@@ -6,5 +6,6 @@ mod installation;
 mod load;
 mod outages;
 mod replicas;
+mod restore;
 mod rotation;
 mod settings;

@@ -37,3 +37,21 @@ fn no_file_is_long_without_a_reason() {
         .collect();
     assert!(long.is_empty(), "{long:#?}");
 }
+
+/// Backups leave out what may be lost, and know it from the lists.
+#[test]
+fn every_collection_is_in_the_list_of_its_crate() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let mut files = Vec::new();
+    rust_files(&root.join("crates"), &mut files);
+    let tests = |file: &PathBuf| file.ends_with("tests.rs") || file.iter().any(|part| part == "tests");
+    let stored: usize = files
+        .iter()
+        .filter(|file| !tests(file))
+        .map(|file| fs::read_to_string(file).expect("source is text").matches("\nimpl Stored for ").count())
+        .sum();
+    let mut names: Vec<_> = auth::COLLECTIONS.iter().map(|collection| collection.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!((stored, names.len()), (auth::COLLECTIONS.len(), auth::COLLECTIONS.len()));
+}

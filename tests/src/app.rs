@@ -81,6 +81,24 @@ impl TestApp {
         Self::start(home, clock, u64::from_le_bytes(seed), &self.config, |store| store).await
     }
 
+    /// A platform whose data is there already, in a directory of its own.
+    pub async fn there(home: TempDir, clock: Arc<ManualClock>, config: &str) -> Self {
+        Self::start(Arc::new(home), clock, 43, config, |store| store).await
+    }
+
+    /// The configuration of a platform in this directory.
+    pub fn config_of(home: &Path, config: &str) -> Config {
+        let text = format!("base_url = \"{ORIGIN}\"\n{config}");
+        let overrides = Overrides { data: Some(home.join("data")), ..Overrides::default() };
+        let config = Config::parse(&text, Path::new(""), std::iter::empty(), &overrides);
+        config.unwrap_or_else(|faults| panic!("{faults:?}"))
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> Config {
+        Self::config_of(self.home.path(), &self.config)
+    }
+
     async fn start(
         home: Arc<TempDir>,
         clock: Arc<ManualClock>,
@@ -90,10 +108,7 @@ impl TestApp {
     ) -> Self {
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(seed));
         let given = config.to_owned();
-        let text = format!("base_url = \"{ORIGIN}\"\n{config}");
-        let overrides = Overrides { data: Some(home.path().join("data")), ..Overrides::default() };
-        let config = Config::parse(&text, Path::new(""), std::iter::empty(), &overrides);
-        let config = config.unwrap_or_else(|faults| panic!("{faults:?}"));
+        let config = Self::config_of(home.path(), config);
         if let StorageConfig::Postgres(postgres) = &config.storage {
             migrate(postgres).await.expect("it migrates");
         }

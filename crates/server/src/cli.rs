@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backup;
 mod healthcheck;
 mod keys;
 mod progress;
@@ -53,6 +54,16 @@ enum Command {
     /// Works beside a running portico, which takes the changes in within a second. Applying the same file
     /// twice does nothing the second time. Nothing is deleted without --prune.
     Apply(Apply),
+    /// Write all data and the wrapped keys to two files
+    ///
+    /// Works beside a running portico and holds nobody up. A file that is there is never written over. The
+    /// master key is in neither file: keep it apart from both. docs/backup.md says more.
+    Backup(backup::Files),
+    /// Fill an empty directory or database from the two files of a backup
+    ///
+    /// What was backed up from SQLite can be restored to Postgres, and the reverse. Nothing half-done stays
+    /// after a failure.
+    Restore(backup::RestoreArgs),
     /// Bring the schema of Postgres to this version
     ///
     /// `serve` does it by itself, unless `postgres.migrate` is false. Any number may run at once: one
@@ -150,6 +161,8 @@ pub fn run() -> ExitCode {
         Command::Apply(args) => apply(&args),
         Command::Migrate(args) => migrate(&args),
         Command::SetupLink(args) => setup_link(&args),
+        Command::Backup(files) => backup::write(&files),
+        Command::Restore(args) => backup::read(&args),
         Command::Config(ConfigCommand::Check(args)) => check(&args),
         Command::Keys(what) => keys::run(&what),
         Command::Tenant(what) => tenant::run(&what),

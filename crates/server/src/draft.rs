@@ -2,18 +2,21 @@
 
 use std::{
     fs, io,
-    os::unix::fs::OpenOptionsExt as _,
+    os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail};
-use tokio::io::{AsyncWrite, AsyncWriteExt as _, stdout};
+use tokio::{
+    fs::File,
+    io::{AsyncWrite, AsyncWriteExt as _},
+};
 
 /// A file that is being written, 0600, beside its place; or standard output. What is not finished goes away.
 #[derive(Debug)]
 pub(crate) enum Draft {
     /// `-`.
-    Stdout,
+    Stdout(File),
     /// A file.
     File(DraftFile),
 }
@@ -21,7 +24,7 @@ pub(crate) enum Draft {
 /// A file that is being written.
 #[derive(Debug)]
 pub(crate) struct DraftFile {
-    file: tokio::fs::File,
+    file: File,
     beside: PathBuf,
     path: PathBuf,
 }
@@ -30,7 +33,8 @@ impl Draft {
     /// Begins a file. One that is there already is never written over.
     pub(crate) fn begin(path: &Path) -> anyhow::Result<Self> {
         if path == Path::new("-") {
-            return Ok(Self::Stdout);
+            let output = io::stdout().as_fd().try_clone_to_owned().context("standard output cannot be written")?;
+            return Ok(Self::Stdout(File::from_std(output.into())));
         }
         if fs::symlink_metadata(path).is_ok() {
             bail!("{} is there already, and is not written over", path.display());
@@ -49,17 +53,17 @@ impl Draft {
     }
 
     /// Where to write.
-    pub(crate) fn writer(&mut self) -> Box<dyn AsyncWrite + Send + Unpin + '_> {
+    pub(crate) fn writer(&mut self) -> &mut (dyn AsyncWrite + Send + Unpin) {
         match self {
-            Self::Stdout => Box::new(stdout()),
-            Self::File(draft) => Box::new(&mut draft.file),
+            Self::Stdout(output) => output,
+            Self::File(draft) => &mut draft.file,
         }
     }
 
     /// Gives the file its name, when all of it is on the disk.
     pub(crate) async fn finish(self) -> anyhow::Result<()> {
         match self {
-            Self::Stdout => stdout().flush().await.context("standard output cannot be written"),
+            Self::Stdout(mut output) => output.flush().await.context("standard output cannot be written"),
             Self::File(mut draft) => {
                 let named = draft.name().await;
                 named.with_context(|| format!("{} cannot be written", draft.path.display()))

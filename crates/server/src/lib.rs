@@ -7,10 +7,12 @@
 //! - Nothing listens before everything is built.
 
 mod app;
+pub mod backup;
 pub mod cli;
 pub mod config;
 mod counting;
 mod data_dir;
+mod draft;
 mod health;
 mod lifecycle;
 mod listen;

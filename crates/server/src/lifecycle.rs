@@ -205,7 +205,7 @@ pub(crate) fn invite(link: &SetupLink, renewal: &str) -> anyhow::Result<()> {
 }
 
 /// Returns at SIGTERM or SIGINT.
-async fn signalled() -> anyhow::Result<()> {
+pub(crate) async fn signalled() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be waited for")?;
     tokio::select! {

@@ -1,5 +1,6 @@
 //! The store that is configured, open. The only place that names a backend.
 
+pub(crate) mod archives;
 mod embedded;
 mod master;
 mod shared;

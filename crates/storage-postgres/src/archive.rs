@@ -76,13 +76,13 @@ impl Archive for PostgresArchive {
         if serving > 0 {
             return Err(ArchiveError::Served(usize::try_from(serving).unwrap_or(usize::MAX)));
         }
-        for table in TABLES {
-            let sql = format!("SELECT EXISTS (SELECT 1 FROM \"{}\")", table.name);
-            if sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut connection).await.map_err(failed)? {
-                return Err(ArchiveError::NotEmpty(table.name));
-            }
+        let any = |table: &Table| format!("EXISTS (SELECT FROM \"{}\")", table.name);
+        let sql = format!("SELECT ARRAY[{}]", TABLES.iter().map(any).collect::<Vec<_>>().join(", "));
+        let any: Vec<bool> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut connection).await.map_err(failed)?;
+        match TABLES.iter().zip(any).find(|(_, any)| *any) {
+            Some((table, _)) => Err(ArchiveError::NotEmpty(table.name)),
+            None => Ok(Box::new(Filling(connection))),
         }
-        Ok(Box::new(Filling(connection)))
     }
 }
 
@@ -110,7 +110,12 @@ impl Snapshot for Moment {
     async fn counter(&mut self, counter: Counter) -> Result<i64> {
         // Sequences belong to no transaction: at least what it was at the moment.
         let sql = match counter {
-            Counter::Revision => "SELECT last_value FROM key_value_revision",
+            // The view shows it to a role that may only use it, as the one that serves.
+            Counter::Revision => {
+                "SELECT coalesce(last_value, 0)
+                 FROM pg_sequences
+                 WHERE schemaname = current_schema() AND sequencename = 'key_value_revision'"
+            }
             Counter::Change => "SELECT coalesce(max(sequence), 0) FROM change",
         };
         Ok(sqlx::query_scalar(sql).fetch_one(&mut self.0).await.map_err(failed)?)

@@ -315,6 +315,13 @@ async fn archives_conform() {
     conformance::archives(&fresh, &fresh).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn archives_that_are_refused_leave_nothing() {
+    let files = Files::new();
+    let fresh = async || Box::new(Home(files.next())) as Box<dyn conformance::Home>;
+    conformance::refused_archives(&fresh, &fresh).await;
+}
+
 /// A table or a column that no archive has would be lost without a word.
 #[tokio::test]
 async fn archives_have_all_there_is() {

@@ -44,6 +44,10 @@ pub async fn archives(from: impl AsyncFn() -> Box<dyn Home>, to: impl AsyncFn() 
     archive::are_of_one_moment(from().await, to().await).await;
     archive::leave_a_shredded_owner_closed(from().await, to().await).await;
     archive::are_read_of_older_schemas(from().await, to().await).await;
+}
+
+/// What a restore refuses, leaving everything as it was.
+pub async fn refused_archives(from: impl AsyncFn() -> Box<dyn Home>, to: impl AsyncFn() -> Box<dyn Home>) {
     archive::cut_and_changed_files(from().await, to().await).await;
     archive::foreign_files_and_keys(&from, to().await).await;
     archive::other_versions(from().await, to().await).await;

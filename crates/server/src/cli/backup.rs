@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -16,7 +17,7 @@ use model::{Clock, Entropy, OsEntropy, SystemClock};
 use storage::archive::{Grants, KeysFile, Restored};
 use tokio::{
     fs::File,
-    io::{AsyncBufRead, BufReader, stdin},
+    io::{AsyncBufRead, BufReader},
     runtime,
     time::Instant,
 };
@@ -86,16 +87,16 @@ pub(super) fn write(files: &Files) -> anyhow::Result<()> {
         let (mut data, mut keys) = (Draft::begin(&files.data_file)?, Draft::begin(&files.keys_file)?);
         let source = Source::open(&config, &clock, &entropy).await?;
         let progress = Progress::begin("Backed up");
-        let written = {
-            let (mut data, mut keys) = (data.writer(), keys.writer());
-            backup::backup(&source, &*clock, &*entropy, &|rows| progress.at(rows), &mut data, &mut keys).await
-        };
+        let written =
+            backup::backup(&source, &*clock, &*entropy, &|rows| progress.at(rows), data.writer(), keys.writer()).await;
         source.close().await;
         let rows = written?;
         data.finish().await?;
         keys.finish().await?;
         progress.end(rows);
-        say("The keys file opens nothing without the master key, which is in neither file: keep that apart from both.\n")
+        say(
+            "The keys file opens nothing without the master key, which is in neither file: keep that apart from both.\n",
+        )
     })
 }
 
@@ -115,7 +116,8 @@ pub(super) fn read(args: &RestoreArgs) -> anyhow::Result<()> {
         let keys = KeysFile::read(&mut keys).await?;
         let target = Target::open(&config).await?;
         let progress = Progress::begin("Restored");
-        let restored = backup::restore(&target, clock, entropy, grants, &|rows| progress.at(rows), &mut data, keys).await;
+        let restored =
+            backup::restore(&target, clock, entropy, grants, &|rows| progress.at(rows), &mut data, keys).await;
         target.close().await;
         let restored = restored?;
         progress.end(restored.rows);
@@ -136,10 +138,12 @@ fn report(restored: &Restored) -> anyhow::Result<()> {
 }
 
 async fn open(path: &Path) -> anyhow::Result<Box<dyn AsyncBufRead + Send + Unpin>> {
-    if path == Path::new("-") {
-        return Ok(Box::new(BufReader::new(stdin())));
-    }
-    let file = File::open(path).await.with_context(|| format!("{} cannot be read", path.display()))?;
+    let file = if path == Path::new("-") {
+        let input = io::stdin().as_fd().try_clone_to_owned().context("standard input cannot be read")?;
+        File::from_std(input.into())
+    } else {
+        File::open(path).await.with_context(|| format!("{} cannot be read", path.display()))?
+    };
     Ok(Box::new(BufReader::with_capacity(256 * 1024, file)))
 }
 

@@ -36,11 +36,11 @@ impl Shared {
 }
 
 impl PostgresConfig {
-    fn data(&self) -> PostgresOptions {
+    pub(super) fn data(&self) -> PostgresOptions {
         PostgresOptions { max_connections: self.max_connections, ..PostgresOptions::new(self.url.clone()) }
     }
 
-    fn keys(&self) -> PostgresOptions {
+    pub(super) fn keys(&self) -> PostgresOptions {
         let url: &Secret = self.keys_url.as_ref().unwrap_or(&self.url);
         PostgresOptions { max_connections: KEYS_CONNECTIONS, ..PostgresOptions::new(url.clone()) }
     }
@@ -53,8 +53,8 @@ pub async fn migrate(config: &PostgresConfig) -> anyhow::Result<usize> {
     Ok(data.applied + keys.applied)
 }
 
-const POSTGRES: &str = "Postgres cannot be used";
-const KEYS: &str = "the Postgres of the wrapped keys cannot be used";
+pub(super) const POSTGRES: &str = "Postgres cannot be used";
+pub(super) const KEYS: &str = "the Postgres of the wrapped keys cannot be used";
 const REDIS: &str = "Redis cannot be used";
 
 /// Connects to what is configured. Postgres has to be migrated.

@@ -79,6 +79,12 @@ async fn postgres_comes_back_to_postgres() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_leaves_nothing() {
+    let ground = Ground::new();
+    conformance::refused_archives(async || ground.sqlite(), async || ground.postgres().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sqlite_moves_to_postgres() {
     let ground = Ground::new();
     conformance::archives(async || ground.sqlite(), async || ground.postgres().await).await;

@@ -1,11 +1,6 @@
 //! Reading a backup into an empty store.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use model::{AuditId, Clock, Entropy, Timestamp};
@@ -86,16 +81,13 @@ impl Restore<'_> {
         let header = reader.header().await?;
         self.check(&header, &keys).await?;
         let sealer = self.open(&keys).await?;
+        let missing = self.missing(&keys).await?;
         let fill = self.to.fill(self.clock.now()).await?;
-        let added = self.add_keys(&keys).await?;
         let seals = Seals::new(&keys.keys, &sealer);
         let mut filling = Filling { restore: &self, fill, sealer: &sealer, seals, rows: 0 };
-        if let Err(error) = filling.all(&mut reader, &header).await {
-            // Nobody has to wait for the transaction to be gone.
-            drop(filling);
-            self.take_back(&added).await;
-            return Err(error);
-        }
+        filling.all(&mut reader, &header).await?;
+        // Keys before data: data without keys could not be told from damaged data. And not long before.
+        self.add_keys(missing).await?;
         let Filling { fill, seals, rows, .. } = filling;
         // After an error here it may have been committed or not: the keys stay, and trying again shows it.
         fill.commit().await?;
@@ -148,31 +140,31 @@ impl Restore<'_> {
         Ok(sealer)
     }
 
-    /// Adds the keys before the data: data without keys could not be told from damaged data. What a restore that
-    /// was killed has left is no obstacle, if it is the same.
-    async fn add_keys(&self, keys: &KeysFile) -> Result<Vec<WrappedKey>> {
-        let there: BTreeMap<_, _> = keys::all(self.keys).await?;
+    /// The keys that are not there yet. What a restore that was killed has left is no obstacle, if it is the same.
+    async fn missing<'k>(&self, keys: &'k KeysFile) -> Result<Vec<&'k WrappedKey>> {
+        let there = keys::all(self.keys).await?;
         if there.iter().any(|(place, key)| keys.keys.get(place) != Some(key)) {
             return Err(ArchiveError::NotEmpty("the wrapped keys"));
         }
+        Ok(keys.keys.iter().filter(|(place, _)| !there.contains_key(place)).map(|(_, key)| key).collect())
+    }
+
+    async fn add_keys(&self, missing: Vec<&WrappedKey>) -> Result<()> {
         let mut added = Vec::new();
-        for (place, key) in &keys.keys {
-            if there.contains_key(place) {
-                continue;
-            }
+        for key in missing {
             let inserted = self.keys.insert(key).await;
             if matches!(inserted, Ok(true)) {
-                added.push(key.clone());
+                added.push(key);
                 continue;
             }
             self.take_back(&added).await;
             return Err(inserted.map_or_else(Into::into, |_| ArchiveError::NotEmpty("the wrapped keys")));
         }
-        Ok(added)
+        Ok(())
     }
 
     /// Removes the keys that were added.
-    async fn take_back(&self, added: &[WrappedKey]) {
+    async fn take_back(&self, added: &[&WrappedKey]) {
         for key in added {
             if let Err(error) = self.keys.remove(key.owner, key.id).await {
                 tracing::warn!(

@@ -103,7 +103,7 @@ impl Installation {
         let (ended, _) = world.active(repos, &alice, &server).await;
         repos.grants.revoke(ended.id, world.now(), &audit("grant.revoked")).await.unwrap();
         world.active(repos, &alice, &server).await;
-        let pending = world.grant(bob.id, &server);
+        let pending = world.grant(alice.id, &server);
         repos.grants.authorize(&pending, &world.code(&pending), &audit("grant.requested")).await.unwrap();
         let key = SigningKey {
             kid: "kid".to_owned(),
@@ -200,10 +200,17 @@ async fn dump(archive: &dyn Archive) -> BTreeMap<&'static str, Vec<Row>> {
 }
 
 impl Files {
-    /// Changes the data file line by line, and ends it anew with `sealer`: what only somebody with the keys can do.
-    async fn forged(&self, sealer: &Sealer, change: impl Fn(Value) -> Option<Value>) -> Self {
+    /// Changes the data file line by line, each with the table that it is of, and ends it anew with `sealer`: what
+    /// only somebody with the keys can do.
+    async fn forged(&self, sealer: &Sealer, mut change: impl FnMut(&str, Value) -> Option<Value>) -> Self {
         let lines: Vec<Value> = self.data.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let changed: Vec<Value> = lines[..lines.len() - 1].iter().cloned().filter_map(change).collect();
+        let (mut changed, mut table) = (Vec::new(), String::new());
+        for line in &lines[..lines.len() - 1] {
+            if !line.is_array() {
+                table = line["table"].as_str().unwrap_or_default().to_owned();
+            }
+            changed.extend(change(&table, line.clone()));
+        }
         let rows = changed.iter().filter(|line| line.is_array()).count();
         let body: String = changed.iter().map(|line| format!("{line}\n")).collect();
         let digest: [u8; 32] = Sha256::digest(&body).into();
