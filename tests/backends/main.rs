@@ -5,6 +5,7 @@ mod crash;
 mod installation;
 mod load;
 mod outages;
+mod races;
 mod replicas;
 mod restore;
 mod rotation;
