@@ -21,7 +21,7 @@ use server::{
 };
 use tempfile::TempDir;
 
-use crate::{Answer, Browser, Client, Site};
+use crate::{Answer, Browser, Client, Drawn, Places, Site};
 
 /// Where the tests' installation is reached.
 pub const ORIGIN: &str = "https://portico.test";
@@ -37,17 +37,22 @@ impl World {
     pub const TWO_TENANTS: Self = Self(include_str!("two_tenants.toml"));
 }
 
-/// A whole platform without a socket, on a directory of its own, with a clock and randomness that the test
+/// A whole platform without a socket, on a directory of its own or, when `TEST_STORE` is `postgres`, on a database
+/// and keys in Redis of its own, with a clock and randomness that the test
 /// holds.
 pub struct TestApp {
     /// Its time; it stands still unless a test moves it.
     pub clock: Arc<ManualClock>,
     /// Its randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// All of its randomness so far.
+    pub drawn: Arc<Drawn>,
     /// Its store.
     pub store: Store,
     /// Its parts.
     pub built: Built,
+    /// Where its data is, if that is on the servers that all tests share.
+    pub places: Option<Arc<Places>>,
     config: String,
     home: Arc<TempDir>,
 }
@@ -67,7 +72,9 @@ impl TestApp {
     pub async fn over(world: World, config: &str, change: impl FnOnce(Store) -> Store) -> Self {
         let home = Arc::new(tempfile::tempdir().expect("a directory"));
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_795_181_820)));
-        let app = Self::start(home, clock, 42, config, change).await;
+        let places = Places::chosen().await.map(Arc::new);
+        let config = places.iter().fold(config.to_owned(), |config, places| places.configuration() + &config);
+        let app = Self::start(home, places, clock, 42, &config, change).await;
         app.apply(world.0, false).await;
         app
     }
@@ -78,7 +85,8 @@ impl TestApp {
         let mut seed = [0; 8];
         self.entropy.fill(&mut seed);
         let (home, clock) = (Arc::clone(&self.home), Arc::clone(&self.clock));
-        Self::start(home, clock, u64::from_le_bytes(seed), &self.config, |store| store).await
+        let places = self.places.clone();
+        Self::start(home, places, clock, u64::from_le_bytes(seed), &self.config, |store| store).await
     }
 
     /// A platform whose data is there already, in a directory of its own.
@@ -101,12 +109,14 @@ impl TestApp {
 
     async fn start(
         home: Arc<TempDir>,
+        places: Option<Arc<Places>>,
         clock: Arc<ManualClock>,
         seed: u64,
         config: &str,
         change: impl FnOnce(Store) -> Store,
     ) -> Self {
-        let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(seed));
+        let drawn = Arc::new(Drawn::from(SeededEntropy::new(seed)));
+        let entropy: Arc<dyn Entropy> = Arc::clone(&drawn) as _;
         let given = config.to_owned();
         let config = Self::config_of(home.path(), config);
         if let StorageConfig::Postgres(postgres) = &config.storage {
@@ -122,7 +132,7 @@ impl TestApp {
             resolver: Arc::new(FixedResolver::new()),
         };
         let built = wiring::build(parts).await.expect("it builds");
-        Self { clock, entropy, store, built, config: given, home }
+        Self { clock, entropy, drawn, store, built, places, config: given, home }
     }
 
     /// Applies a file; returns what the plan printed. Passwords are made up for whoever has none.

@@ -4,8 +4,11 @@ mod answer;
 mod app;
 mod browser;
 mod client;
+mod drawn;
 pub mod idp;
 mod live;
+mod needles;
+pub mod observer;
 mod outage;
 mod servers;
 mod site;
@@ -15,8 +18,10 @@ pub use crate::{
     app::{ORIGIN, TestApp, World},
     browser::Browser,
     client::{Client, REDIRECT, Tokens, VERIFIER, code_in, modern},
+    drawn::Drawn,
     live::Live,
+    needles::Needles,
     outage::{Outage, Switch},
-    servers::{Database, Prefix, server},
+    servers::{Database, Places, Prefix, server},
     site::Site,
 };

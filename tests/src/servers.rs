@@ -5,6 +5,48 @@ use std::{fmt, thread};
 use model::{Entropy as _, OsEntropy};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
+/// A database and keys in Redis that one test has for itself.
+#[derive(Debug)]
+pub struct Places {
+    /// Records, values, wrapped keys.
+    pub database: Database,
+    /// What may be lost.
+    pub prefix: Prefix,
+}
+
+impl Places {
+    /// The master key of all tests.
+    pub const MASTER: &str = "6d61737465726b65796f66616c6c746573747320746861742069732033322062";
+
+    /// New ones on the servers that all tests share, if `TEST_STORE` says so.
+    ///
+    /// # Panics
+    /// When it is neither `sqlite` nor `postgres`.
+    #[expect(clippy::disallowed_methods, reason = "how cargo xtask chooses the store")]
+    pub async fn chosen() -> Option<Self> {
+        match std::env::var("TEST_STORE").as_deref() {
+            Err(_) | Ok("sqlite") => None,
+            Ok("postgres") => {
+                let database = Database::create(&server("TEST_POSTGRES")).await;
+                Some(Self { database, prefix: Prefix::on(&server("TEST_REDIS")) })
+            }
+            Ok(other) => panic!("TEST_STORE is {other}: use sqlite or postgres"),
+        }
+    }
+
+    /// What says so in a configuration; goes before its tables.
+    pub fn configuration(&self) -> String {
+        format!(
+            "storage = \"postgres\"\npostgres.url = \"{}\"\npostgres.max_connections = 5\nredis.url = \"{}\"\n\
+             redis.prefix = \"{}\"\nkeys.master = \"{}\"\n",
+            self.database.url,
+            self.prefix.url,
+            self.prefix.name,
+            Self::MASTER,
+        )
+    }
+}
+
 /// Where `cargo xtask` started a server for the tests: `TEST_POSTGRES`, `TEST_REDIS`, `TEST_VALKEY`.
 #[expect(clippy::disallowed_methods, reason = "how cargo xtask passes on what it started")]
 pub fn server(variable: &str) -> String {

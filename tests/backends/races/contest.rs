@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use model::{Id, Resource, Role, ScopeSet};
+use model::{GrantId, Id, Resource, Role, ScopeSet};
 use sha2::{Digest as _, Sha256};
 use storage::{
     Collection, Durability, Keep, Owner, Place, Revision,
@@ -89,12 +89,12 @@ impl Ground {
                 let code = self.code(&grant, hash(&key));
                 self.repos()?.grants.authorize(&grant, &code, &self.audit("grant.requested")).await?;
                 if contest == Contest::Rotation {
-                    let (refresh, audit) = (self.refresh(&grant, hash(&key), None), self.audit("grant.created"));
+                    let (refresh, audit) = (self.refresh(grant.id, hash(&key), None), self.audit("grant.created"));
                     let now = self.open.clock.now();
                     let redeemed = self.repos()?.grants.redeem(&code.hash, Some(&refresh), now, &audit).await?;
                     ensure!(redeemed == Redeemed::Yes, "nobody else had the code");
                 }
-                Ok("granted".to_owned())
+                Ok(grant.id.to_string())
             }
         }
     }
@@ -118,15 +118,13 @@ impl Ground {
             }
             Contest::Code => {
                 let repos = self.repos()?;
-                let (_, grant) = repos.grants.code(&hash(&key)).await?.context("the code is there")?;
-                let refresh = self.refresh(&grant, hash(&format!("{key}-{name}")), None);
+                let refresh = self.refresh(prize.parse()?, hash(&format!("{key}-{name}")), None);
                 let audit = self.audit("grant.created");
                 Ok(repos.grants.redeem(&hash(&key), Some(&refresh), now, &audit).await? == Redeemed::Yes)
             }
             Contest::Rotation => {
                 let repos = self.repos()?;
-                let family = repos.grants.refresh(&hash(&key)).await?.context("the token is there")?;
-                let child = self.refresh(&family.grant, hash(&format!("{key}-{name}")), Some(hash(&key)));
+                let child = self.refresh(prize.parse()?, hash(&format!("{key}-{name}")), Some(hash(&key)));
                 let audit = self.audit("grant.refreshed");
                 let rotated = repos.grants.rotate(&child, now, now - Duration::from_mins(2), SIBLINGS, &audit).await?;
                 Ok(rotated == Rotated::First)
@@ -251,14 +249,14 @@ impl Ground {
         }
     }
 
-    fn refresh(&self, grant: &Grant, hash: TokenHash, parent: Option<TokenHash>) -> Refresh {
+    fn refresh(&self, grant: GrantId, hash: TokenHash, parent: Option<TokenHash>) -> Refresh {
         let now = self.open.clock.now();
         Refresh {
             hash,
-            grant: grant.id,
+            grant,
             parent,
             generation: u32::from(parent.is_some()),
-            scopes: grant.scopes.clone(),
+            scopes: ScopeSet::challenge(),
             issued_at: now,
             expires_at: now + HOUR,
             rotated_at: None,

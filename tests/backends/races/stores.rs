@@ -1,4 +1,4 @@
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use model::{Clock, Entropy, OsEntropy, Secret, SystemClock};
@@ -70,6 +70,9 @@ pub(super) async fn open(at: &At) -> Result<Open> {
     let (values, repos): (Arc<dyn KeyValue>, _) = match at {
         At::Postgres(url) => {
             let options = PostgresOptions::new(Secret::new(url.clone()));
+            // Who is first is the question here, not how soon: hundreds wait for one row on a machine that may be slow.
+            let patience = Duration::from_secs(25);
+            let options = PostgresOptions { max_connections: 10, acquire: patience, deadline: patience, ..options };
             Postgres::migrate(&options).await.context("migrating")?;
             PostgresKeys::migrate(&options).await.context("migrating the keys")?;
             let keys = Arc::new(PostgresKeys::connect(&options).await.context("the keys")?);
