@@ -82,7 +82,7 @@ impl Load {
         let (ledger, gate, stop) = (Arc::new(Ledger::default()), Arc::default(), Arc::new(AtomicBool::new(false)));
         let mut actors = JoinSet::new();
         for (number, person) in (0..).zip(people) {
-            let actor = Actor::new(person, Arc::clone(&ledger), Dice::new(seed ^ (number << 32)));
+            let actor = Actor::new(number, person, Arc::clone(&ledger), Dice::new(seed ^ (number << 32)));
             let (site, gate, stop): (_, Arc<RwLock<()>>, _) = (Arc::clone(&site), Arc::clone(&gate), Arc::clone(&stop));
             actors.spawn(async move { actor.work(&*site, &gate, &stop).await });
         }

@@ -15,13 +15,13 @@ use crate::{
 };
 
 /// How soon a replica notices that something is away.
-const NOTICE: Duration = Duration::from_secs(10);
+const NOTICE: Duration = Duration::from_secs(15);
 /// How soon it is ready again after that is back.
 const RECOVERY: Duration = Duration::from_secs(5);
 /// How long a request that needs what is away may take: a statement's deadline is five seconds.
-const DEADLINE: Duration = Duration::from_secs(8);
+const DEADLINE: Duration = Duration::from_secs(10);
 /// How long one that needs nothing may take.
-const AT_ONCE: Duration = Duration::from_secs(2);
+const AT_ONCE: Duration = Duration::from_secs(4);
 
 /// How a backend goes away.
 const WAYS: [(&str, fn(&Cut)); 3] = [("refuses", Cut::refuse), ("is frozen", Cut::freeze), ("resets", Cut::reset)];

@@ -23,6 +23,13 @@ async fn count(database: &mut PgConnection, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(database).await.expect("an answer")
 }
 
+/// How many migrations a replica says that it applied.
+fn migrated(log: &str) -> Option<i64> {
+    let line = log.lines().find(|line| line.contains("the database was migrated"))?;
+    let (_, count) = line.split_once("migrations=")?;
+    count.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_that_start_at_once_migrate_once() {
     let installation = Installation::shared().await.with("POSTGRES__MAX_CONNECTIONS", "3");
@@ -37,13 +44,10 @@ async fn ten_that_start_at_once_migrate_once() {
     assert_eq!(count(&mut database, sql).await, migrations("postgres"));
     let sql = "SELECT count(*) FROM portico_keys._sqlx_migrations WHERE success";
     assert_eq!(count(&mut database, sql).await, migrations("postgres-keys"));
-    let runs: Vec<_> = replicas.iter().filter(|replica| replica.log().contains("migrated")).collect();
-    assert_eq!(
-        runs.len(),
-        1,
-        "one of them migrates:\n{}",
-        runs.iter().map(|replica| replica.log()).collect::<String>()
-    );
+    // Data and keys have a lock each, so two of them may have had one; nothing was done twice.
+    let applied: Vec<i64> = replicas.iter().filter_map(|replica| migrated(&replica.log())).collect();
+    assert!(applied.len() <= 2, "{applied:?}");
+    assert_eq!(applied.iter().sum::<i64>(), migrations("postgres") + migrations("postgres-keys"), "{applied:?}");
 
     // All of them are the same installation.
     installation.apply(World::TWO_TENANTS);

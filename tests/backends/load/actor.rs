@@ -20,15 +20,16 @@ type Step<T> = Result<T, Trouble>;
 
 #[derive(Debug)]
 pub(super) struct Actor {
-    person: &'static str,
+    number: u64,
+    person: String,
     ledger: Arc<Ledger>,
     dice: Dice,
     clients: u32,
 }
 
 impl Actor {
-    pub(super) fn new(person: &str, ledger: Arc<Ledger>, dice: Dice) -> Self {
-        Self { person: person.to_owned().leak(), ledger, dice, clients: 0 }
+    pub(super) fn new(number: u64, person: &str, ledger: Arc<Ledger>, dice: Dice) -> Self {
+        Self { number, person: person.to_owned(), ledger, dice, clients: 0 }
     }
 
     pub(super) async fn work(mut self, site: &Balanced, gate: &RwLock<()>, stop: &AtomicBool) {
@@ -56,7 +57,7 @@ impl Actor {
 
     async fn sign_in<'a>(&self, site: &'a Balanced) -> Option<Browser<'a>> {
         let mut browser = Browser::new(site);
-        match browser.try_sign_in(self.person).await.map_err(|error| Trouble::Away(error.to_string())) {
+        match browser.try_sign_in(&self.person).await.map_err(|error| Trouble::Away(error.to_string())) {
             Ok(answer) if answer.status == 303 => {
                 self.ledger.count("sign-ins");
                 Some(browser)
@@ -85,7 +86,8 @@ impl Actor {
 
     async fn live(&mut self, site: &Balanced, browser: &mut Browser<'_>) -> Step<()> {
         self.clients += 1;
-        let name = format!("Client {} of {}", self.clients, self.person);
+        // Nobody else's has this name: it is looked for among the grants.
+        let name = format!("Client {} of actor {}", self.clients, self.number);
         let client = match Client::try_register(site, &name).await {
             Ok(Ok(client)) => client,
             Ok(Err(answer)) => return Err(Trouble::Refused(Box::new(answer))),

@@ -34,6 +34,8 @@ pub(super) enum Contest {
 impl Contest {
     /// The gates of values.
     pub(super) const VALUES: [Self; 3] = [Self::Take, Self::Insert, Self::Replace];
+    /// The gates of grants.
+    pub(super) const GRANTS: [Self; 2] = [Self::Code, Self::Rotation];
 }
 
 impl fmt::Display for Contest {
