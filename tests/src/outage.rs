@@ -10,7 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use model::{
-    ConnectionId, GrantId, ReplicaId, RevisionId, ServerId, ServerSlug, Slug, TenantId, TenantSlug, Timestamp, UserId,
+    AuditId, ConnectionId, GrantId, ReplicaId, RevisionId, Role, ServerId, ServerSlug, Slug, TenantId, TenantSlug,
+    Timestamp, UserId,
 };
 use server::{
     Store,
@@ -21,8 +22,8 @@ use storage::{
     repo::{
         AuditEvent, AuditLog, Changes, Client, Clients, Code, Connection, ConnectionOwner, Connections, Grant, Grants,
         Identity, LocalAccount, Member, Membership, Redeemed, Refresh, RefreshFamily, Replica, Replicas, Repos,
-        Rotated, Server, ServerRevision, Servers, SigningKey, SigningKeys, Tenant, TenantView, Tenants, TokenHash,
-        Usage, UsageBatch, UsageCount, User, Users,
+        Revoked, Rotated, Server, ServerRevision, Servers, SigningKey, SigningKeys, Tenant, TenantView, Tenants,
+        TokenHash, Usage, UsageBatch, UsageCount, User, Users,
     },
 };
 
@@ -159,8 +160,9 @@ switched! {
         fn create(tenant: &Tenant, members: &[Member], audit: &AuditEvent) -> ();
         fn update(tenant: &Tenant, audit: &AuditEvent) -> ();
         fn delete(tenant: TenantId, audit: &AuditEvent) -> bool;
-        fn members(tenant: TenantId) -> Vec<Member>;
-        fn memberships(user: UserId) -> Vec<Membership>;
+        fn members(tenant: TenantId, after: Option<UserId>, limit: u32) -> Vec<Member>;
+        fn role(tenant: TenantId, user: UserId) -> Option<Role>;
+        fn memberships(user: UserId, after: Option<&TenantSlug>, limit: u32) -> Vec<Membership>;
         fn put_member(member: &Member, audit: &AuditEvent) -> ();
         fn remove_member(tenant: TenantId, user: UserId, audit: &AuditEvent) -> bool;
         fn view(tenant: TenantId) -> Option<TenantView>;
@@ -168,9 +170,15 @@ switched! {
     Servers {
         fn server(tenant: TenantId, id: ServerId) -> Option<Server>;
         fn by_slug(tenant: TenantId, slug: &ServerSlug) -> Option<Server>;
-        fn list(tenant: TenantId) -> Vec<Server>;
+        fn list(tenant: TenantId, after: Option<&ServerSlug>, limit: u32) -> Vec<Server>;
         fn revision(tenant: TenantId, id: RevisionId) -> Option<ServerRevision>;
-        fn revisions(tenant: TenantId, server: ServerId) -> Vec<ServerRevision>;
+        fn revisions(
+            tenant: TenantId,
+            server: ServerId,
+            before: Option<RevisionId>,
+            limit: u32
+        ) -> Vec<ServerRevision>;
+        fn made_by_hand(tenant: TenantId, server: ServerId) -> bool;
         fn create(server: &Server, revision: &ServerRevision, audit: &AuditEvent) -> ();
         fn add_revision(revision: &ServerRevision, audit: &AuditEvent) -> ();
         fn update(server: &Server, audit: &AuditEvent) -> ();
@@ -205,9 +213,9 @@ switched! {
             audit: &AuditEvent
         ) -> Rotated;
         fn grant(id: GrantId) -> Option<Grant>;
-        fn of_user(user: UserId, now: Timestamp) -> Vec<Grant>;
+        fn of_user(user: UserId, now: Timestamp, before: Option<GrantId>, limit: u32) -> Vec<Grant>;
         fn revoke(id: GrantId, now: Timestamp, audit: &AuditEvent) -> bool;
-        fn revoked_since(since: Timestamp) -> Vec<GrantId>;
+        fn revoked_since(since: Timestamp, after: Option<&Revoked>, limit: u32) -> Vec<Revoked>;
         fn purge(before: Timestamp, limit: u32) -> u64;
     }
     SigningKeys {
@@ -221,6 +229,6 @@ switched! {
     }
     AuditLog {
         fn append(event: &AuditEvent) -> ();
-        fn newest(tenant: Option<TenantId>, limit: u32) -> Vec<AuditEvent>;
+        fn newest(tenant: Option<TenantId>, before: Option<AuditId>, limit: u32) -> Vec<AuditEvent>;
     }
 }

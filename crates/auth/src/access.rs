@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::{Resource, ResourcePath, Role, UserId};
-use storage::repo::{Grant, LiveServer, ServerState, SignInMethod};
+use storage::repo::{Grant, LiveServer, ServerState, SignInMethod, Tenant};
 
 use crate::Auth;
 
@@ -44,6 +44,11 @@ pub(crate) async fn still_holds(auth: &Auth, grant: &Grant) -> Result<bool, regi
     Ok(target.is_some_and(|target| target.server.id == grant.server && target.server.tenant == grant.tenant))
 }
 
+/// How many servers a consent page offers. Who may use more gives the client the URL of the one they mean.
+pub(crate) const CHOICES: usize = 100;
+/// How much is read at a time.
+const PAGE: u32 = 100;
+
 /// One entry of the list that a person picks from when the client did not say which server it wants.
 #[derive(Clone, Debug)]
 pub(crate) struct Choice {
@@ -52,25 +57,40 @@ pub(crate) struct Choice {
     pub(crate) server_name: String,
 }
 
-/// All servers that a person may use.
+/// The servers that a person may use; the first of them, if they are very many.
 pub(crate) async fn choices(auth: &Auth, user: UserId, method: SignInMethod) -> Result<Vec<Choice>, registry::Error> {
     let mut all = Vec::new();
-    for membership in auth.registry.memberships(user, method).await? {
-        if !membership.role.may_call() {
-            continue;
+    let mut last = None;
+    loop {
+        let page = auth.registry.memberships(user, method, last.as_ref(), PAGE).await?;
+        for membership in page.iter().filter(|membership| membership.role.may_call()) {
+            add_choices(auth, &membership.tenant, &mut all).await?;
         }
-        let tenant = membership.tenant;
-        for server in auth.repos.servers.list(tenant.id).await? {
-            if server.state != ServerState::Live {
-                continue;
+        last = page.last().map(|membership| membership.tenant.slug.clone());
+        if page.len() < PAGE as usize || all.len() >= CHOICES {
+            return Ok(all);
+        }
+    }
+}
+
+async fn add_choices(auth: &Auth, tenant: &Tenant, to: &mut Vec<Choice>) -> Result<(), registry::Error> {
+    let mut last = None;
+    loop {
+        let page = auth.repos.servers.list(tenant.id, last.as_ref(), PAGE).await?;
+        for server in page.iter().filter(|server| server.state == ServerState::Live) {
+            if to.len() == CHOICES {
+                return Ok(());
             }
-            let path = ResourcePath { tenant: tenant.slug.clone(), server: server.slug };
-            all.push(Choice {
+            let path = ResourcePath { tenant: tenant.slug.clone(), server: server.slug.clone() };
+            to.push(Choice {
                 resource: Resource::new(&auth.origins.mcp, &path),
                 tenant_name: tenant.name.to_string(),
                 server_name: server.name.to_string(),
             });
         }
+        last = page.last().map(|server| server.slug.clone());
+        if page.len() < PAGE as usize {
+            return Ok(());
+        }
     }
-    Ok(all)
 }

@@ -4,8 +4,8 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use model::{Clock, GrantId, Timestamp};
 use storage::{
-    Change, ChangeKind, Follow, StorageError,
-    repo::{GrantState, Repos},
+    Change, ChangeKind, Follow, StorageError, pages,
+    repo::{GrantState, Repos, Revoked},
 };
 
 use crate::keys::KeySet;
@@ -61,8 +61,11 @@ impl Follow for Snapshot {
     async fn reload(&self) -> storage::Result<()> {
         self.load_keys().await?;
         let now = self.clock.now();
-        let revoked = self.repos.grants.revoked_since(now - self.memory).await?;
-        self.revoked.store(Arc::new(revoked.into_iter().map(|id| (id, now)).collect()));
+        let (grants, since) = (&self.repos.grants, now - self.memory);
+        let page =
+            |after: Option<Revoked>, limit| async move { grants.revoked_since(since, after.as_ref(), limit).await };
+        let revoked = pages(page, |last| *last).await?;
+        self.revoked.store(Arc::new(revoked.into_iter().map(|revoked| (revoked.grant, now)).collect()));
         Ok(())
     }
 

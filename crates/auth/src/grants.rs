@@ -4,9 +4,16 @@ use storage::repo::{Actor, Grant, GrantState};
 use crate::Auth;
 
 impl Auth {
-    /// What a person allowed, newest first.
-    pub async fn grants(&self, user: UserId) -> storage::Result<Vec<Grant>> {
-        self.repos.grants.of_user(user, self.clock.now()).await
+    /// What a person allowed, newest first, before `before`.
+    pub async fn grants(&self, user: UserId, before: Option<GrantId>, limit: u32) -> storage::Result<Vec<Grant>> {
+        self.repos.grants.of_user(user, self.clock.now(), before, limit).await
+    }
+
+    /// One of a person's own grants, while it holds.
+    pub async fn grant(&self, user: UserId, grant: GrantId) -> storage::Result<Option<Grant>> {
+        let now = self.clock.now();
+        let found = self.repos.grants.grant(grant).await?;
+        Ok(found.filter(|grant| grant.user == user && grant.state == GrantState::Active && now < grant.expires_at))
     }
 
     /// Ends one of a person's own grants. Its tokens are refused by this process when this returns, and by

@@ -68,10 +68,10 @@ impl Registry {
         self.create_tenant(Actor::User(user), new, &[(user, Role::Owner)]).await
     }
 
-    /// The people of a member's tenant and their roles.
-    pub async fn people(&self, member: &Member) -> Result<Vec<(User, Role)>> {
+    /// The people of a member's tenant and their roles, in order of id, after `after`.
+    pub async fn people(&self, member: &Member, after: Option<UserId>, limit: u32) -> Result<Vec<(User, Role)>> {
         let mut people = Vec::new();
-        for other in self.repos.tenants.members(member.tenant.id).await? {
+        for other in self.repos.tenants.members(member.tenant.id, after, limit).await? {
             if let Some(user) = self.repos.users.user(other.user).await? {
                 people.push((user, other.role));
             }
@@ -89,19 +89,55 @@ impl Registry {
         if tenant.state != TenantState::Active || !self.opens(method, tenant.id).await? {
             return Ok(None);
         }
-        let memberships = self.repos.tenants.memberships(user).await?;
-        let role = memberships.iter().find(|membership| membership.tenant.id == tenant.id).map(|own| own.role);
+        let role = self.repos.tenants.role(tenant.id, user).await?;
         Ok(role.map(|role| Member { tenant, user, role }))
     }
 
-    /// The tenants that a person is in and that their way of signing in opens, in order of slug.
-    pub async fn memberships(&self, user: UserId, method: SignInMethod) -> Result<Vec<Membership>> {
-        let mut all = self.repos.tenants.memberships(user).await?;
-        all.retain(|membership| membership.tenant.state == TenantState::Active);
-        if let Some(only) = self.bound_to(method).await? {
-            all.retain(|membership| only == ConnectionOwner::Tenant(membership.tenant.id));
+    /// The same for a tenant's id.
+    pub async fn member_of(&self, user: UserId, method: SignInMethod, tenant: TenantId) -> Result<Option<Member>> {
+        match self.repos.tenants.tenant(tenant).await? {
+            Some(tenant) => self.member(user, method, &tenant.slug).await,
+            None => Ok(None),
         }
-        Ok(all)
+    }
+
+    /// The tenants that a person is in and that their way of signing in opens, in order of slug, after `after`.
+    pub async fn memberships(
+        &self,
+        user: UserId,
+        method: SignInMethod,
+        after: Option<&TenantSlug>,
+        limit: u32,
+    ) -> Result<Vec<Membership>> {
+        if let Some(only) = self.bound_to(method).await? {
+            return self.only_membership(user, only, after).await;
+        }
+        let (mut open, mut after) = (Vec::new(), after.cloned());
+        // Suspended ones are left out, and others take their place.
+        loop {
+            let page = self.repos.tenants.memberships(user, after.as_ref(), limit).await?;
+            let last = page.len() < limit as usize;
+            after = page.last().map(|membership| membership.tenant.slug.clone());
+            open.extend(page.into_iter().filter(|membership| membership.tenant.state == TenantState::Active));
+            open.truncate(limit as usize);
+            if last || open.len() >= limit as usize {
+                return Ok(open);
+            }
+        }
+    }
+
+    /// The list of the one tenant that a way of signing in opens.
+    async fn only_membership(
+        &self,
+        user: UserId,
+        only: ConnectionOwner,
+        after: Option<&TenantSlug>,
+    ) -> Result<Vec<Membership>> {
+        let ConnectionOwner::Tenant(tenant) = only else { return Ok(Vec::new()) };
+        let Some(tenant) = self.repos.tenants.tenant(tenant).await? else { return Ok(Vec::new()) };
+        let Some(role) = self.repos.tenants.role(tenant.id, user).await? else { return Ok(Vec::new()) };
+        let shown = tenant.state == TenantState::Active && after.is_none_or(|after| tenant.slug > *after);
+        Ok(shown.then_some(Membership { tenant, role }).into_iter().collect())
     }
 
     /// Whether a session made this way may open a tenant.

@@ -1,4 +1,4 @@
-use model::{Name, RevisionId, ServerSlug, Timestamp, UpstreamSource};
+use model::{Name, RevisionId, ServerId, ServerSlug, Timestamp, UpstreamSource};
 use serde_json::json;
 use storage::repo::{Actor, AuditEvent, Server, ServerRevision, ServerState, UsageCount};
 
@@ -18,9 +18,14 @@ pub struct NewServer {
 }
 
 impl Registry {
-    /// The servers of a member's tenant, drafts and disabled ones too, in order of slug.
-    pub async fn servers(&self, member: &Member) -> Result<Vec<Server>> {
-        Ok(self.repos.servers.list(member.tenant().id).await?)
+    /// The servers of a member's tenant, drafts and disabled ones too, in order of slug, after `after`.
+    pub async fn servers(&self, member: &Member, after: Option<&ServerSlug>, limit: u32) -> Result<Vec<Server>> {
+        Ok(self.repos.servers.list(member.tenant().id, after, limit).await?)
+    }
+
+    /// A server of a member's tenant, by id.
+    pub async fn server_of(&self, member: &Member, id: ServerId) -> Result<Option<Server>> {
+        Ok(self.repos.servers.server(member.tenant().id, id).await?)
     }
 
     /// A server of a member's tenant, by slug or alias.
@@ -33,7 +38,7 @@ impl Registry {
         let tenant = member.tenant().id;
         match server.live {
             Some(live) => Ok(self.repos.servers.revision(tenant, live).await?),
-            None => Ok(self.repos.servers.revisions(tenant, server.id).await?.into_iter().next()),
+            None => Ok(self.repos.servers.revisions(tenant, server.id, None, 1).await?.into_iter().next()),
         }
     }
 
@@ -42,9 +47,15 @@ impl Registry {
         Ok(self.repos.usage.since(member.tenant().id, server.id, since).await?)
     }
 
-    /// The revisions of a server of a member's tenant, newest first.
-    pub async fn revisions(&self, member: &Member, server: &Server) -> Result<Vec<ServerRevision>> {
-        Ok(self.repos.servers.revisions(member.tenant().id, server.id).await?)
+    /// The revisions of a server of a member's tenant, newest first, that are older than `before`.
+    pub async fn revisions(
+        &self,
+        member: &Member,
+        server: &Server,
+        before: Option<RevisionId>,
+        limit: u32,
+    ) -> Result<Vec<ServerRevision>> {
+        Ok(self.repos.servers.revisions(member.tenant().id, server.id, before, limit).await?)
     }
 
     /// Whether [`register`](Self::register) would take this name and source, as far as can be told

@@ -65,7 +65,8 @@ impl AuditLog for Postgres {
         write.commit().await
     }
 
-    async fn newest(&self, tenant: Option<TenantId>, limit: u32) -> Result<Vec<AuditEvent>> {
+    async fn newest(&self, tenant: Option<TenantId>, before: Option<AuditId>, limit: u32) -> Result<Vec<AuditEvent>> {
+        let (before, limit) = (before.map_or(Uuid::max(), AuditId::uuid), i64::from(limit));
         // Two queries, because Postgres finds nothing by an index when a parameter may be null.
         let rows = match tenant {
             None => {
@@ -73,10 +74,11 @@ impl AuditLog for Postgres {
                     AuditRow,
                     "SELECT id, tenant, at, actor, action, subject, details
                      FROM audit
-                     WHERE tenant IS NULL
+                     WHERE tenant IS NULL AND id < $1
                      ORDER BY id DESC
-                     LIMIT $1",
-                    i64::from(limit),
+                     LIMIT $2",
+                    before,
+                    limit,
                 )
                 .fetch_all(self.read())
                 .await
@@ -86,11 +88,12 @@ impl AuditLog for Postgres {
                     AuditRow,
                     "SELECT id, tenant, at, actor, action, subject, details
                      FROM audit
-                     WHERE tenant = $1
+                     WHERE tenant = $1 AND id < $2
                      ORDER BY id DESC
-                     LIMIT $2",
+                     LIMIT $3",
                     tenant.uuid(),
-                    i64::from(limit),
+                    before,
+                    limit,
                 )
                 .fetch_all(self.read())
                 .await

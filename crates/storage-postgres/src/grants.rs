@@ -7,7 +7,8 @@ use model::{GrantId, ServerId, TenantId, Timestamp, UserId};
 use storage::{
     Result, StorageError,
     repo::{
-        AuditEvent, Code, Grant, GrantState, Grants, Redeemed, Refresh, RefreshFamily, Rotated, SignInMethod, TokenHash,
+        AuditEvent, Code, Grant, GrantState, Grants, Redeemed, Refresh, RefreshFamily, Revoked, Rotated, SignInMethod,
+        TokenHash,
     },
 };
 use uuid::Uuid;
@@ -200,16 +201,19 @@ impl Grants for Postgres {
         row.map(GrantRow::parse).transpose()
     }
 
-    async fn of_user(&self, user: UserId, now: Timestamp) -> Result<Vec<Grant>> {
+    async fn of_user(&self, user: UserId, now: Timestamp, before: Option<GrantId>, limit: u32) -> Result<Vec<Grant>> {
         let rows = sqlx::query_as!(
             GrantRow,
             r#"SELECT id, "user", method, tenant, server, client_id, client_name, resource, scopes, state,
                       revoked_at, created_at, last_used_at, expires_at
                FROM "grant"
-               WHERE "user" = $1 AND state = 'active' AND expires_at > $2
-               ORDER BY created_at DESC, id DESC"#,
+               WHERE "user" = $1 AND state = 'active' AND expires_at > $2 AND id < $3
+               ORDER BY id DESC
+               LIMIT $4"#,
             user.uuid(),
             now.millis(),
+            before.map_or(Uuid::max(), GrantId::uuid),
+            i64::from(limit),
         )
         .fetch_all(self.read())
         .await
@@ -227,15 +231,23 @@ impl Grants for Postgres {
         Ok(true)
     }
 
-    async fn revoked_since(&self, since: Timestamp) -> Result<Vec<GrantId>> {
-        let ids = sqlx::query_scalar!(
-            r#"SELECT id FROM "grant" WHERE revoked_at >= $1 ORDER BY revoked_at, id"#,
+    async fn revoked_since(&self, since: Timestamp, after: Option<&Revoked>, limit: u32) -> Result<Vec<Revoked>> {
+        // No id is nil.
+        let (at, grant) = after.map_or((since, Uuid::nil()), |last| (last.at, last.grant.uuid()));
+        let rows = sqlx::query!(
+            r#"SELECT revoked_at AS "at!", id FROM "grant"
+               WHERE revoked_at >= $1 AND (revoked_at, id) > ($2, $3)
+               ORDER BY revoked_at, id
+               LIMIT $4"#,
             since.millis(),
+            at.millis(),
+            grant,
+            i64::from(limit),
         )
         .fetch_all(self.read())
         .await
         .map_err(failed)?;
-        Ok(ids.into_iter().map(GrantId::from_uuid).collect())
+        Ok(rows.into_iter().map(|row| Revoked { at: time(row.at), grant: GrantId::from_uuid(row.id) }).collect())
     }
 
     async fn purge(&self, before: Timestamp, limit: u32) -> Result<u64> {

@@ -148,16 +148,19 @@ impl Servers for Postgres {
         row.map(ServerRow::parse).transpose()
     }
 
-    async fn list(&self, tenant: TenantId) -> Result<Vec<Server>> {
+    async fn list(&self, tenant: TenantId, after: Option<&ServerSlug>, limit: u32) -> Result<Vec<Server>> {
         let rows = sqlx::query_as!(
             ServerRow,
             "SELECT server.id, server.tenant, server_slug.slug, server.name, server.state, server.live,
                     server.created_at
              FROM server JOIN server_slug
              ON server_slug.tenant = server.tenant AND server_slug.server = server.id AND server_slug.state = 'current'
-             WHERE server.tenant = $1
-             ORDER BY server_slug.slug",
+             WHERE server.tenant = $1 AND server_slug.slug > $2
+             ORDER BY server_slug.slug
+             LIMIT $3",
             tenant.uuid(),
+            after.map_or("", ServerSlug::as_str),
+            i64::from(limit),
         )
         .fetch_all(self.read())
         .await
@@ -180,20 +183,41 @@ impl Servers for Postgres {
         row.map(RevisionRow::parse).transpose()
     }
 
-    async fn revisions(&self, tenant: TenantId, server: ServerId) -> Result<Vec<ServerRevision>> {
+    async fn revisions(
+        &self,
+        tenant: TenantId,
+        server: ServerId,
+        before: Option<RevisionId>,
+        limit: u32,
+    ) -> Result<Vec<ServerRevision>> {
         let rows = sqlx::query_as!(
             RevisionRow,
             "SELECT id, tenant, server, source, offer, created_by, created_at
              FROM server_revision
-             WHERE tenant = $1 AND server = $2
-             ORDER BY id DESC",
+             WHERE tenant = $1 AND server = $2 AND id < $3
+             ORDER BY id DESC
+             LIMIT $4",
             tenant.uuid(),
             server.uuid(),
+            before.map_or(Uuid::max(), RevisionId::uuid),
+            i64::from(limit),
         )
         .fetch_all(self.read())
         .await
         .map_err(failed)?;
         rows.into_iter().map(RevisionRow::parse).collect()
+    }
+
+    async fn made_by_hand(&self, tenant: TenantId, server: ServerId) -> Result<bool> {
+        sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM server_revision
+                              WHERE tenant = $1 AND server = $2 AND created_by IS NOT NULL) AS "any!""#,
+            tenant.uuid(),
+            server.uuid(),
+        )
+        .fetch_one(self.read())
+        .await
+        .map_err(failed)
     }
 
     async fn create(&self, server: &Server, revision: &ServerRevision, audit: &AuditEvent) -> Result<()> {

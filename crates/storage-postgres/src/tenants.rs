@@ -2,7 +2,7 @@ mod members;
 mod view;
 
 use async_trait::async_trait;
-use model::{ConnectionId, TenantId, TenantSlug, UserId};
+use model::{ConnectionId, Role, TenantId, TenantSlug, UserId};
 use storage::{
     ChangeKind, Owner, Result, StorageError,
     repo::{AuditEvent, Member, Membership, Tenant, TenantView, Tenants},
@@ -169,12 +169,16 @@ impl Tenants for Postgres {
         Ok(deleted)
     }
 
-    async fn members(&self, tenant: TenantId) -> Result<Vec<Member>> {
-        self.members_of(tenant).await
+    async fn members(&self, tenant: TenantId, after: Option<UserId>, limit: u32) -> Result<Vec<Member>> {
+        self.members_of(tenant, after, limit).await
     }
 
-    async fn memberships(&self, user: UserId) -> Result<Vec<Membership>> {
-        self.memberships_of(user).await
+    async fn role(&self, tenant: TenantId, user: UserId) -> Result<Option<Role>> {
+        self.role_of(tenant, user).await
+    }
+
+    async fn memberships(&self, user: UserId, after: Option<&TenantSlug>, limit: u32) -> Result<Vec<Membership>> {
+        self.memberships_of(user, after, limit).await
     }
 
     async fn put_member(&self, member: &Member, audit: &AuditEvent) -> Result<()> {

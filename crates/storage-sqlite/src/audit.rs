@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use model::TenantId;
+use model::{AuditId, TenantId};
 use storage::{
     Result,
     repo::{AuditEvent, AuditLog},
@@ -9,7 +9,7 @@ use crate::{
     Sqlite,
     database::Write,
     failed,
-    row::{from_json, id, or_taken, time, to_json, word},
+    row::{from_json, id, newest_first, or_taken, time, to_json, word},
 };
 
 impl Write {
@@ -43,15 +43,16 @@ impl AuditLog for Sqlite {
         write.commit().await
     }
 
-    async fn newest(&self, tenant: Option<TenantId>, limit: u32) -> Result<Vec<AuditEvent>> {
-        let tenant = tenant.map(|id| id.bytes().to_vec());
+    async fn newest(&self, tenant: Option<TenantId>, before: Option<AuditId>, limit: u32) -> Result<Vec<AuditEvent>> {
+        let (tenant, before) = (tenant.map(|id| id.bytes().to_vec()), newest_first(before));
         let rows = sqlx::query!(
             "SELECT id, tenant, at, actor, action, subject, details
              FROM audit
-             WHERE tenant IS ?
+             WHERE tenant IS ? AND id < ?
              ORDER BY id DESC
              LIMIT ?",
             tenant,
+            before,
             limit,
         )
         .fetch_all(self.read())

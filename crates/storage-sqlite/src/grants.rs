@@ -7,7 +7,8 @@ use model::{GrantId, Timestamp, UserId};
 use storage::{
     Result, StorageError,
     repo::{
-        AuditEvent, Code, Grant, GrantState, Grants, Redeemed, Refresh, RefreshFamily, Rotated, SignInMethod, TokenHash,
+        AuditEvent, Code, Grant, GrantState, Grants, Redeemed, Refresh, RefreshFamily, Revoked, Rotated, SignInMethod,
+        TokenHash,
     },
 };
 
@@ -15,7 +16,7 @@ use crate::{
     Sqlite,
     database::Write,
     failed,
-    row::{from_text, id, or_taken, time, word},
+    row::{from_text, id, newest_first, or_taken, time, word},
 };
 
 struct GrantRow {
@@ -206,17 +207,20 @@ impl Grants for Sqlite {
         grant_on(&mut read, id).await
     }
 
-    async fn of_user(&self, user: UserId, now: Timestamp) -> Result<Vec<Grant>> {
-        let (user, now) = (user.bytes().as_slice(), now.millis());
+    async fn of_user(&self, user: UserId, now: Timestamp, before: Option<GrantId>, limit: u32) -> Result<Vec<Grant>> {
+        let (user, now, before) = (user.bytes().as_slice(), now.millis(), newest_first(before));
         let rows = sqlx::query_as!(
             GrantRow,
             r#"SELECT id, "user", method, tenant, server, client_id, client_name, resource, scopes, state,
                       revoked_at, created_at, last_used_at, expires_at
                FROM "grant"
-               WHERE "user" = ? AND state = 'active' AND expires_at > ?
-               ORDER BY created_at DESC, id DESC"#,
+               WHERE "user" = ? AND state = 'active' AND expires_at > ? AND id < ?
+               ORDER BY id DESC
+               LIMIT ?"#,
             user,
             now,
+            before,
+            limit,
         )
         .fetch_all(self.read())
         .await
@@ -234,13 +238,24 @@ impl Grants for Sqlite {
         Ok(true)
     }
 
-    async fn revoked_since(&self, since: Timestamp) -> Result<Vec<GrantId>> {
-        let since = since.millis();
-        let ids = sqlx::query_scalar!(r#"SELECT id FROM "grant" WHERE revoked_at >= ? ORDER BY revoked_at"#, since)
-            .fetch_all(self.read())
-            .await
-            .map_err(failed)?;
-        ids.iter().map(|bytes| id("grant.id", bytes)).collect()
+    async fn revoked_since(&self, since: Timestamp, after: Option<&Revoked>, limit: u32) -> Result<Vec<Revoked>> {
+        // Any id is greater than no bytes.
+        let (at, grant) = after.map_or((since, Vec::new()), |last| (last.at, last.grant.bytes().to_vec()));
+        let (since, at) = (since.millis(), at.millis());
+        let rows = sqlx::query!(
+            r#"SELECT revoked_at AS "at!", id FROM "grant"
+               WHERE revoked_at >= ?1 AND (revoked_at, id) > (?2, ?3)
+               ORDER BY revoked_at, id
+               LIMIT ?4"#,
+            since,
+            at,
+            grant,
+            limit,
+        )
+        .fetch_all(self.read())
+        .await
+        .map_err(failed)?;
+        rows.iter().map(|row| Ok(Revoked { at: time(row.at), grant: id("grant.id", &row.id)? })).collect()
     }
 
     async fn purge(&self, before: Timestamp, limit: u32) -> Result<u64> {

@@ -30,6 +30,11 @@ pub(crate) fn id<K>(column: &'static str, bytes: &[u8]) -> Result<Id<K>> {
     Id::from_bytes(bytes).ok_or_else(|| StorageError::damaged(column, "an id is not of 16 bytes"))
 }
 
+/// Where a list begins that has the newest ids first: behind `before`, or behind what is greater than any id.
+pub(crate) fn newest_first<K>(before: Option<Id<K>>) -> Vec<u8> {
+    before.map_or_else(|| vec![0xff; 17], |id| id.bytes().to_vec())
+}
+
 pub(crate) fn word<T: FromStr>(column: &'static str, text: &str) -> Result<T> {
     text.parse().map_err(|_| StorageError::damaged(column, "a text does not parse"))
 }

@@ -9,7 +9,7 @@ use crate::{
     Sqlite,
     database::Write,
     failed,
-    row::{from_json, id, or_taken, time, to_json, word},
+    row::{from_json, id, newest_first, or_taken, time, to_json, word},
 };
 
 struct ServerRow {
@@ -153,17 +153,20 @@ impl Servers for Sqlite {
         row.map(ServerRow::parse).transpose()
     }
 
-    async fn list(&self, tenant: TenantId) -> Result<Vec<Server>> {
-        let tenant = tenant.bytes().as_slice();
+    async fn list(&self, tenant: TenantId, after: Option<&ServerSlug>, limit: u32) -> Result<Vec<Server>> {
+        let (tenant, after) = (tenant.bytes().as_slice(), after.map_or("", ServerSlug::as_str));
         let rows = sqlx::query_as!(
             ServerRow,
             "SELECT server.id, server.tenant, server_slug.slug, server.name, server.state, server.live,
                     server.created_at
              FROM server JOIN server_slug
              ON server_slug.tenant = server.tenant AND server_slug.server = server.id AND server_slug.state = 'current'
-             WHERE server.tenant = ?
-             ORDER BY server_slug.slug",
+             WHERE server.tenant = ? AND server_slug.slug > ?
+             ORDER BY server_slug.slug
+             LIMIT ?",
             tenant,
+            after,
+            limit,
         )
         .fetch_all(self.read())
         .await
@@ -187,21 +190,44 @@ impl Servers for Sqlite {
         row.map(RevisionRow::parse).transpose()
     }
 
-    async fn revisions(&self, tenant: TenantId, server: ServerId) -> Result<Vec<ServerRevision>> {
+    async fn revisions(
+        &self,
+        tenant: TenantId,
+        server: ServerId,
+        before: Option<RevisionId>,
+        limit: u32,
+    ) -> Result<Vec<ServerRevision>> {
         let (tenant, server) = (tenant.bytes().as_slice(), server.bytes().as_slice());
+        let before = newest_first(before);
         let rows = sqlx::query_as!(
             RevisionRow,
             "SELECT id, tenant, server, source, offer, created_by, created_at
              FROM server_revision
-             WHERE tenant = ? AND server = ?
-             ORDER BY id DESC",
+             WHERE tenant = ? AND server = ? AND id < ?
+             ORDER BY id DESC
+             LIMIT ?",
             tenant,
             server,
+            before,
+            limit,
         )
         .fetch_all(self.read())
         .await
         .map_err(failed)?;
         rows.into_iter().map(RevisionRow::parse).collect()
+    }
+
+    async fn made_by_hand(&self, tenant: TenantId, server: ServerId) -> Result<bool> {
+        let (tenant, server) = (tenant.bytes().as_slice(), server.bytes().as_slice());
+        sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM server_revision
+                              WHERE tenant = ? AND server = ? AND created_by IS NOT NULL) AS "any!: bool""#,
+            tenant,
+            server,
+        )
+        .fetch_one(self.read())
+        .await
+        .map_err(failed)
     }
 
     async fn create(&self, server: &Server, revision: &ServerRevision, audit: &AuditEvent) -> Result<()> {

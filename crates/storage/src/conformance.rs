@@ -13,6 +13,7 @@ mod connections;
 mod grants;
 mod key_value;
 mod keys;
+mod lists;
 mod maintenance;
 mod people;
 mod races;
@@ -116,6 +117,9 @@ pub async fn repositories(make: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Bus>) -> Re
     rotations::siblings_are_few_and_soon(&world, fresh().await).await;
     rotations::an_ended_family_has_no_children(&world, fresh().await).await;
     keys::one_signing_key_is_first(&world, fresh().await).await;
+    lists::of_tenants_and_people_come_in_pages(&world, fresh().await).await;
+    lists::of_servers_come_in_pages(&world, fresh().await).await;
+    lists::of_grants_and_events_come_in_pages(&world, fresh().await).await;
     changes::the_log_is_apart_by_tenant(&world, fresh().await).await;
     usage::adds_up_once(&world, fresh().await).await;
     usage::of_one_batch_is_added_by_one(&world, fresh().await).await;

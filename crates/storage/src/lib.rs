@@ -13,6 +13,7 @@ mod feed;
 mod kv;
 mod maintenance;
 mod memory;
+mod paging;
 mod presence;
 mod reseal;
 mod rotation;
@@ -39,6 +40,7 @@ pub use crate::{
         Cursor, Found, FoundColumn, Maintenance, Scan, ScannedColumns, SealedColumns, TOMBSTONE_LIFE, maintain,
     },
     memory::Memory,
+    paging::pages,
     presence::{ALIVE, taken_in_everywhere},
     reseal::{InvalidPosition, Reseal, ResealPosition, Resealed},
     rotation::{OnProgress, Progress, Rotation, rotate},

@@ -5,6 +5,8 @@
 //! - Writes that belong together are one method, and one transaction.
 //! - Whatever changes what a request may do appends to the change feed in the same transaction.
 //! - Every write that decides something carries its audit event and stores it in the same transaction.
+//! - A list that can grow comes in pages: at most `limit`, in the order of a key of which `after` or `before`
+//!   is the last one seen. A page that is shorter than `limit` is the last. [`pages`](crate::pages) reads all.
 //! - Lookups return `None` for what is not there; a name that is taken is [`StorageError::Taken`](crate::StorageError::Taken).
 
 mod audit;
@@ -25,7 +27,7 @@ pub use self::{
     audit::{Actor, AuditEvent, AuditLog},
     clients::{ApplicationType, AuthMethod, Client, ClientOrigin, Clients},
     connections::{Connection, ConnectionKind, ConnectionOwner, Connections, Endpoints},
-    grants::{Code, Grant, GrantState, Grants, Redeemed, Refresh, RefreshFamily, Rotated, TokenHash},
+    grants::{Code, Grant, GrantState, Grants, Redeemed, Refresh, RefreshFamily, Revoked, Rotated, TokenHash},
     replicas::{Replica, Replicas},
     servers::{LiveServer, Server, ServerRevision, ServerState, Servers},
     signing::{KeyState, SigningKey, SigningKeys},

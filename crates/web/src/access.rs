@@ -3,7 +3,7 @@
 use auth::Browser;
 use http_kit::Problem;
 use registry::Member;
-use storage::repo::Server;
+use storage::{StorageError, repo::Server};
 
 use crate::{Web, page::sentence};
 
@@ -35,6 +35,8 @@ pub(crate) fn problem(error: registry::Error) -> Problem {
         registry::Error::Invalid { reason, .. } => Problem::conflict(sentence(&reason)),
         registry::Error::Taken(_) => Problem::conflict("This name is taken."),
         registry::Error::Blocked => Problem::forbidden("This account is blocked."),
+        // Somebody else has just taken it away.
+        registry::Error::Storage(StorageError::Missing(_)) => Problem::not_found(),
         registry::Error::Busy => Problem::unavailable(error),
         registry::Error::Storage(error) => error.into(),
     }

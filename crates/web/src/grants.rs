@@ -10,6 +10,7 @@ use axum::{
 };
 use http_kit::{Fields, Problem};
 use model::{GrantId, ServerId, TenantId, Timestamp};
+use registry::Member;
 use storage::repo::Grant;
 use url::Url;
 
@@ -19,6 +20,7 @@ use crate::{
     foreign::Foreign,
     page::{Done, Shell, page},
     paths,
+    turn::{Links, Turn},
     words::{self, When},
 };
 
@@ -27,6 +29,7 @@ use crate::{
 pub(crate) struct GrantsPage {
     pub(crate) shell: Shell,
     pub(crate) grants: Vec<GrantView>,
+    pub(crate) more: Links,
 }
 
 #[derive(Clone, Debug, Template)]
@@ -54,8 +57,14 @@ pub(crate) async fn get(
     browser: Browser,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let grants = own(&web, &browser).await?.into_iter().map(|(_, view)| view).collect();
-    page(&GrantsPage { shell: Shell::new(&browser, "grants", query.as_deref()), grants })
+    let turn: Turn<GrantId> = Turn::read(paths::GRANTS.to_owned(), "grants", query.as_deref());
+    let mut own = web.auth.grants(browser.user.id, turn.from, turn.limit()).await?;
+    let more = turn.cut(&mut own, |grant| grant.id);
+    let (mut names, mut grants) = (Names::new(&web, &browser), Vec::with_capacity(own.len()));
+    for grant in &own {
+        grants.extend(names.view(grant).await.map_err(problem)?);
+    }
+    page(&GrantsPage { shell: Shell::new(&browser, "grants", query.as_deref()), grants, more })
 }
 
 pub(crate) async fn revoke_get(
@@ -79,40 +88,42 @@ pub(crate) async fn revoke_post(
     Ok(Done::Revoked.redirect(paths::GRANTS))
 }
 
-/// The browser's grants on servers of tenants that this session opens, newest first.
-async fn own(web: &Web, browser: &Browser) -> Result<Vec<(GrantId, GrantView)>, Problem> {
-    let mut grants = web.auth.grants(browser.user.id).await?;
-    grants.sort_by_key(|grant| std::cmp::Reverse(grant.created_at));
-    let names = names(web, browser).await?;
-    let now = web.clock.now();
-    let shown = grants.iter().filter_map(|grant| {
-        let (tenant, servers) = names.get(&grant.tenant)?;
-        let server = servers.get(&grant.server)?;
-        Some((grant.id, view(grant, tenant, server, now)))
-    });
-    Ok(shown.collect())
+/// The names of what grants are on, as far as this session opens it.
+struct Names<'a> {
+    web: &'a Web,
+    browser: &'a Browser,
+    tenants: HashMap<TenantId, Option<Member>>,
+    servers: HashMap<(TenantId, ServerId), Option<String>>,
 }
 
-/// One of them; somebody else's is not found.
+impl<'a> Names<'a> {
+    fn new(web: &'a Web, browser: &'a Browser) -> Self {
+        Self { web, browser, tenants: HashMap::new(), servers: HashMap::new() }
+    }
+
+    /// What a page shows of a grant; `None` if its server is in a tenant that this session does not open.
+    async fn view(&mut self, grant: &Grant) -> Result<Option<GrantView>, registry::Error> {
+        let (registry, place) = (&self.web.registry, (grant.tenant, grant.server));
+        if !self.tenants.contains_key(&grant.tenant) {
+            let member = registry.member_of(self.browser.user.id, self.browser.method, grant.tenant).await?;
+            self.tenants.insert(grant.tenant, member);
+        }
+        let Some(Some(member)) = self.tenants.get(&grant.tenant) else { return Ok(None) };
+        if !self.servers.contains_key(&place) {
+            let server = registry.server_of(member, grant.server).await?;
+            self.servers.insert(place, server.map(|server| server.name.to_string()));
+        }
+        let server = self.servers.get(&place).and_then(Option::as_deref);
+        Ok(server.map(|server| view(grant, member.tenant().name.as_str(), server, self.web.clock.now())))
+    }
+}
+
+/// One of the browser's grants; somebody else's is not found.
 async fn one(web: &Web, browser: &Browser, id: &str) -> Result<(GrantId, GrantView), Problem> {
     let id: GrantId = id.parse().map_err(|_| Problem::not_found())?;
-    own(web, browser).await?.into_iter().find(|(own, _)| *own == id).ok_or_else(Problem::not_found)
-}
-
-/// By tenant, its name and the names of its servers.
-type Names = HashMap<TenantId, (String, HashMap<ServerId, String>)>;
-
-async fn names(web: &Web, browser: &Browser) -> Result<Names, Problem> {
-    let mut names = Names::new();
-    for membership in web.registry.memberships(browser.user.id, browser.method).await.map_err(problem)? {
-        let slug = &membership.tenant.slug;
-        let member = web.registry.member(browser.user.id, browser.method, slug).await.map_err(problem)?;
-        let Some(member) = member else { continue };
-        let servers = web.registry.servers(&member).await.map_err(problem)?;
-        let servers = servers.into_iter().map(|server| (server.id, server.name.to_string())).collect();
-        names.insert(membership.tenant.id, (membership.tenant.name.to_string(), servers));
-    }
-    Ok(names)
+    let grant = web.auth.grant(browser.user.id, id).await?.ok_or_else(Problem::not_found)?;
+    let view = Names::new(web, browser).view(&grant).await.map_err(problem)?;
+    Ok((id, view.ok_or_else(Problem::not_found)?))
 }
 
 fn view(grant: &Grant, tenant: &str, server: &str, now: Timestamp) -> GrantView {

@@ -16,6 +16,7 @@ use crate::{
     access::problem,
     page::{Done, Input, Shell, again, page},
     paths,
+    turn::{Links, Turn},
 };
 
 #[derive(Template)]
@@ -31,6 +32,7 @@ pub(crate) struct Home {
     pub(crate) shell: Shell,
     pub(crate) operator: bool,
     pub(crate) tenants: Vec<TenantCard>,
+    pub(crate) more: Links,
     /// What an administrator needs to add the person.
     pub(crate) user_id: String,
 }
@@ -91,11 +93,16 @@ pub(crate) async fn get(
         let fresh = !web.registry.setup_closed().await.map_err(problem)?;
         return page(&Landing { fresh });
     };
-    let tenants = web.registry.memberships(browser.user.id, browser.method).await.map_err(problem)?;
+    let turn = Turn::read(paths::HOME.to_owned(), "tenants", query.as_deref());
+    let (user, method) = (browser.user.id, browser.method);
+    let tenants = web.registry.memberships(user, method, turn.from.as_ref(), turn.limit()).await;
+    let mut tenants = tenants.map_err(problem)?;
+    let more = turn.cut(&mut tenants, |membership| membership.tenant.slug.clone());
     page(&Home {
         shell: Shell::new(&browser, "tenants", query.as_deref()),
         operator: browser.operator().is_some(),
         tenants: tenants.into_iter().map(TenantCard::from).collect(),
+        more,
         user_id: browser.user.id.to_string(),
     })
 }

@@ -23,6 +23,7 @@ mod register;
 mod review;
 mod server;
 mod tenant;
+mod turn;
 mod words;
 
 #[cfg(test)]

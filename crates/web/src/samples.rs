@@ -17,6 +17,7 @@ use crate::{
     review::ReviewPage,
     server::{OFF, ON, RevisionRow, ServerPage, UsageView},
     tenant::{MemberRow, ServerRow, TenantPage},
+    turn::Links,
     words::{self, When},
 };
 
@@ -49,6 +50,11 @@ fn at(seconds: u64) -> When {
     words::when(now - std::time::Duration::from_secs(seconds), now)
 }
 
+/// The links in the middle of a list.
+fn links(next: &str) -> Links {
+    Links { first: next.split('?').next().map(str::to_owned), next: Some(next.to_owned()) }
+}
+
 fn faulty(say: Words<'_>, value: &str, fault: &str) -> Input {
     Input { value: say(value), fault: Some(say(fault)) }
 }
@@ -63,9 +69,11 @@ impl Sample for Home {
     fn samples(say: Words<'_>) -> Vec<(&'static str, Self)> {
         let card = |name: &str, slug: &str, role| TenantCard { name: say(name), href: format!("/t/{slug}"), role };
         let tenants = vec![card("Acme", "acme", "owner"), card("Weather Bureau", "weather-bureau", "member")];
-        let base = Self { shell: shell(say), operator: false, tenants, user_id: say("usr_0199f2c1") };
+        let more = Links::default();
+        let base = Self { shell: shell(say), operator: false, tenants, more, user_id: say("usr_0199f2c1") };
         vec![
             ("home", base.clone()),
+            ("home-long", Self { more: links("/?tenants=weather-bureau#tenants"), ..base.clone() }),
             ("home-operator", Self { operator: true, ..base.clone() }),
             ("home-empty", Self { tenants: Vec::new(), ..base.clone() }),
             ("home-empty-operator", Self { tenants: Vec::new(), operator: true, ..base }),
@@ -109,13 +117,17 @@ impl Sample for TenantPage {
                 server("Issue tracker", "issues", ServerState::Disabled),
                 server("Demo", "demo", ServerState::Draft),
             ],
+            more_servers: links("/t/acme?servers=demo#servers"),
             members: vec![
                 member("Alice Arendt", true, model::Role::Owner),
                 member("Bob Baker", false, model::Role::Developer),
                 member("Carol Cho", false, model::Role::Viewer),
             ],
+            more_members: links("/t/acme?members=usr_0199f2c1#members"),
         };
-        let empty = Self { servers: Vec::new(), shell: shell(say), ..base.clone() };
+        let (none, no_more) = (Links::default(), Links::default());
+        let empty =
+            Self { servers: Vec::new(), more_servers: none, more_members: no_more, shell: shell(say), ..base.clone() };
         vec![
             ("tenant", base),
             ("tenant-empty-member", Self { new_href: None, ..empty.clone() }),
@@ -237,6 +249,7 @@ impl Sample for ServerPage {
                 revision(true, "A server at an address, made in the console, reviewed"),
                 revision(false, "A server inside Portico, made by an operator's file, declared"),
             ],
+            older: links("/t/acme/weather?history=rev_0199f2c1#history"),
             usage: UsageView { calls: words::number(1_234_567), errors: words::number(89) },
             switch: Some(OFF),
         };
@@ -299,8 +312,15 @@ impl Sample for GrantsPage {
             ..grant(say)
         };
         vec![
-            ("grants", Self { shell: shell.clone(), grants: vec![grant(say), unused] }),
-            ("grants-empty", Self { shell, grants: Vec::new() }),
+            (
+                "grants",
+                Self {
+                    shell: shell.clone(),
+                    grants: vec![grant(say), unused],
+                    more: links("/grants?grants=gra_0199f2c1#grants"),
+                },
+            ),
+            ("grants-empty", Self { shell, grants: Vec::new(), more: Links::default() }),
         ]
     }
 }

@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use http_kit::{Fields, Problem};
-use model::{Resource, ResourcePath, UpstreamSource};
+use model::{Resource, ResourcePath, RevisionId, UpstreamSource};
 use registry::Member;
 use storage::repo::{Server, ServerRevision, ServerState, UsageCount, hour_of};
 
@@ -20,11 +20,12 @@ use crate::{
     offer::OfferView,
     page::{Done, Shell, page},
     paths, register,
+    turn::{Links, Turn},
     words::{self, Badge, When},
 };
 
 /// How many revisions the page lists.
-const HISTORY: usize = 10;
+const HISTORY: u32 = 10;
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -52,6 +53,7 @@ pub(crate) struct ServerPage {
     pub(crate) upstream: Option<String>,
     pub(crate) since: When,
     pub(crate) revisions: Vec<RevisionRow>,
+    pub(crate) older: Links,
     pub(crate) usage: UsageView,
     pub(crate) switch: Option<Switch>,
 }
@@ -101,12 +103,19 @@ pub(crate) async fn get(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let (member, server) = web.server(&browser, &tenant, &server).await?;
-    let revisions = web.registry.revisions(&member, &server).await.map_err(problem)?;
+    let path = paths::server(&member.tenant().slug, &server.slug);
+    let turn: Turn<RevisionId> = Turn::read(path, "history", query.as_deref()).showing(HISTORY);
+    let revisions = web.registry.revisions(&member, &server, turn.from, turn.limit()).await;
+    let mut revisions = revisions.map_err(problem)?;
+    let older = turn.cut(&mut revisions, |revision| revision.id);
+    // What answers; of a draft, what would.
+    let current = web.registry.current_revision(&member, &server).await.map_err(problem)?;
+    let history = History { current: current.as_ref(), revisions: &revisions, older };
     // Whole hours: the one that is under way, and 23 before it.
     let since = hour_of(web.clock.now()) - (DAY - HOUR);
     let usage = web.registry.usage(&member, &server, since).await.map_err(problem)?;
     let shell = Shell::new(&browser, "tenants", query.as_deref());
-    page(&ServerPage { usage: usage_view(&usage), ..view(&web, shell, &member, &server, &revisions) })
+    page(&ServerPage { usage: usage_view(&usage), ..view(&web, shell, &member, &server, history) })
 }
 
 pub(crate) async fn post(
@@ -128,13 +137,19 @@ pub(crate) async fn post(
     Ok(done.redirect(&paths::server(&member.tenant().slug, &server.slug)))
 }
 
-fn view(web: &Web, shell: Shell, member: &Member, server: &Server, revisions: &[ServerRevision]) -> ServerPage {
+/// A server's revisions, as far as a page shows them.
+struct History<'a> {
+    current: Option<&'a ServerRevision>,
+    revisions: &'a [ServerRevision],
+    older: Links,
+}
+
+fn view(web: &Web, shell: Shell, member: &Member, server: &Server, history: History<'_>) -> ServerPage {
+    let History { current, revisions, older } = history;
     let tenant = member.tenant();
     let developer = member.developer().is_some();
     let url = web.url(&tenant.slug, &server.slug);
     let now = web.clock.now();
-    // What answers; of a draft, what would.
-    let current = revisions.iter().find(|revision| Some(revision.id) == server.live).or(revisions.first());
     ServerPage {
         shell,
         tenant_name: tenant.name.to_string(),
@@ -152,7 +167,8 @@ fn view(web: &Web, shell: Shell, member: &Member, server: &Server, revisions: &[
         upstream_kind: current.map_or("unknown", |revision| kind(&revision.source)),
         upstream: current.filter(|_| developer).map(|revision| address(&revision.source)),
         since: words::when(server.created_at, now),
-        revisions: revisions.iter().take(HISTORY).map(|revision| row(revision, server, now)).collect(),
+        revisions: revisions.iter().map(|revision| row(revision, server, now)).collect(),
+        older,
         usage: UsageView::default(),
         switch: developer.then_some(server.state).and_then(switch),
     }

@@ -7,6 +7,7 @@ use axum::{
     response::Response,
 };
 use http_kit::Problem;
+use model::UserId;
 use storage::repo::Server;
 
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
     access::problem,
     page::{Shell, page},
     paths,
+    turn::{Links, Turn},
     words::{self, Badge, When},
 };
 
@@ -25,7 +27,9 @@ pub(crate) struct TenantPage {
     /// Where to register a server, for those who may.
     pub(crate) new_href: Option<String>,
     pub(crate) servers: Vec<ServerRow>,
+    pub(crate) more_servers: Links,
     pub(crate) members: Vec<MemberRow>,
+    pub(crate) more_members: Links,
 }
 
 #[derive(Clone, Debug)]
@@ -59,18 +63,32 @@ pub(crate) async fn get(
         state: words::state(server.state),
         since: words::when(server.created_at, now),
     };
+    let turn = Turn::read(paths::tenant(slug), "servers", query.as_deref());
+    let servers = web.registry.servers(&member, turn.from.as_ref(), turn.limit()).await;
+    let mut servers = servers.map_err(problem)?;
+    let more_servers = turn.cut(&mut servers, |server| server.slug.clone());
+    let (members, more_members) = members(&web, &browser, &member, query.as_deref()).await?;
     page(&TenantPage {
         shell: Shell::new(&browser, "tenants", query.as_deref()),
         name: member.tenant().name.to_string(),
         new_href: member.developer().map(|_| paths::register(slug)),
-        servers: web.registry.servers(&member).await.map_err(problem)?.into_iter().map(row).collect(),
-        members: members(&web, &browser, &member).await?,
+        servers: servers.into_iter().map(row).collect(),
+        more_servers,
+        members,
+        more_members,
     })
 }
 
-/// The people of a tenant, the most powerful first.
-async fn members(web: &Web, browser: &Browser, member: &registry::Member) -> Result<Vec<MemberRow>, Problem> {
-    let mut people = web.registry.people(member).await.map_err(problem)?;
+/// The people of a tenant, the most powerful of each page first.
+async fn members(
+    web: &Web,
+    browser: &Browser,
+    member: &registry::Member,
+    query: Option<&str>,
+) -> Result<(Vec<MemberRow>, Links), Problem> {
+    let turn: Turn<UserId> = Turn::read(paths::tenant(&member.tenant().slug), "members", query);
+    let mut people = web.registry.people(member, turn.from, turn.limit()).await.map_err(problem)?;
+    let more = turn.cut(&mut people, |(user, _)| user.id);
     people.sort_by(|(a, a_role), (b, b_role)| b_role.cmp(a_role).then_with(|| a.name.as_str().cmp(b.name.as_str())));
     let row = |(user, role): (storage::repo::User, model::Role)| MemberRow {
         name: user.name.to_string(),
@@ -78,5 +96,5 @@ async fn members(web: &Web, browser: &Browser, member: &registry::Member) -> Res
         role: role.as_str(),
         may: words::role(role),
     };
-    Ok(people.into_iter().map(row).collect())
+    Ok((people.into_iter().map(row).collect(), more))
 }

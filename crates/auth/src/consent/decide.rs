@@ -6,7 +6,10 @@ use http::HeaderMap;
 use http_kit::{Fields, Problem};
 use model::{Resource, random_token};
 use protocol::oauth::{AuthorizationResponse, ErrorCode};
-use storage::repo::{Actor, Code, Grant, GrantState};
+use storage::{
+    StorageError,
+    repo::{Actor, Code, Grant, GrantState},
+};
 
 use super::page::check_csrf;
 use crate::{
@@ -82,11 +85,18 @@ async fn allow(
     };
     take(auth, &transaction).await?;
     let code = authorize(auth, transaction.request(), &person, &target).await?;
-    back(auth, session, transaction.request(), Ok(&code)).await
+    let outcome = code.as_deref().ok_or((ErrorCode::AccessDenied, "the server is no longer open to the person"));
+    back(auth, session, transaction.request(), outcome).await
 }
 
-/// Writes down what was allowed, and the code for it.
-async fn authorize(auth: &Auth, request: &Request, person: &SignedIn, target: &Target) -> Result<String, Problem> {
+/// Writes down what was allowed, and the code for it. `None` if the server or the person's way to it was
+/// taken away while they decided.
+async fn authorize(
+    auth: &Auth,
+    request: &Request,
+    person: &SignedIn,
+    target: &Target,
+) -> Result<Option<String>, Problem> {
     let (now, lifetimes) = (auth.clock.now(), auth.config.lifetimes);
     let lives = if request.may_refresh { lifetimes.grant } else { lifetimes.code + lifetimes.access };
     let grant = Grant {
@@ -117,12 +127,15 @@ async fn authorize(auth: &Auth, request: &Request, person: &SignedIn, target: &T
     };
     let event = auth.audit(Actor::User(person.user.id), "grant.consented", grant.id).in_tenant(grant.tenant);
     let event = event.with(serde_json::json!({ "client": grant.client_id, "scopes": grant.scopes.to_string() }));
-    auth.repos.grants.authorize(&grant, &code, &event).await?;
+    match auth.repos.grants.authorize(&grant, &code, &event).await {
+        Err(StorageError::Missing(_)) => return Ok(None),
+        done => done?,
+    }
     if let Err(error) = note_use(auth, &request.client_id).await {
         // The person has decided, and the grant is there. The code's redemption notes it again.
         tracing::warn!(error = &error as &dyn std::error::Error, "a client's use cannot be noted");
     }
-    Ok(text)
+    Ok(Some(text))
 }
 
 async fn note_use(auth: &Auth, client_id: &str) -> storage::Result<()> {

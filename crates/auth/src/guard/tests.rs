@@ -172,7 +172,7 @@ async fn what_can_end_is_looked_at_every_time() {
     let second = token(&trial).await;
     assert_eq!((trial.status(&first, PATH), trial.status(&second, PATH)), (200, 200), "both are remembered now");
     let alice = trial.auth.repos.users.by_handle(&"alice".parse().unwrap()).await.unwrap().unwrap();
-    let grants = trial.auth.grants(alice.id).await.unwrap();
+    let grants = trial.auth.grants(alice.id, None, 10).await.unwrap();
     assert_eq!(grants.len(), 2);
     let bob = trial.auth.repos.users.by_handle(&"bob".parse().unwrap()).await.unwrap().unwrap();
     assert!(!trial.auth.revoke(bob.id, grants[0].id).await.unwrap(), "only one's own");

@@ -329,7 +329,7 @@ async fn sign_ins_are_audited_without_what_was_typed() {
         bench.clock.advance(Duration::from_secs(1));
         bench.browser().sign_in(ALICE, password, "/").await.assert(status);
     }
-    let events = bench.repos.audit.newest(None, 2).await.unwrap();
+    let events = bench.repos.audit.newest(None, None, 2).await.unwrap();
     let seen: Vec<_> = events.iter().map(|event| (event.action.as_str(), event.actor.to_string())).collect();
     assert_eq!(seen, [("session.started", alice.id.to_string()), ("sign-in.refused", "anonymous".to_owned())]);
     let text = format!("{events:?}");

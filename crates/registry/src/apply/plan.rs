@@ -242,7 +242,7 @@ impl Planner<'_> {
     }
 
     async fn members(&mut self, declared: &DeclaredTenant, tenant: &Tenant, new: bool) -> Result<()> {
-        let present = if new { Vec::new() } else { self.registry.repos.tenants.members(tenant.id).await? };
+        let present = if new { Vec::new() } else { self.all_members(tenant.id).await? };
         for (handle, role) in &declared.members {
             let Some(user) = self.find_person(handle).await? else {
                 self.faults.push(format!("tenant {}: there is no user \"{handle}\"", tenant.slug));

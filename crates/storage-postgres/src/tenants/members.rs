@@ -1,10 +1,11 @@
 //! Members of tenants.
 
-use model::{TenantId, UserId};
+use model::{Role, TenantId, TenantSlug, UserId};
 use storage::{
     Result,
     repo::{Member, Membership},
 };
+use uuid::Uuid;
 
 use super::TenantRow;
 use crate::{
@@ -41,25 +42,51 @@ impl Write {
 }
 
 impl Postgres {
-    pub(super) async fn members_of(&self, tenant: TenantId) -> Result<Vec<Member>> {
-        let rows = sqlx::query!(r#"SELECT "user", role FROM member WHERE tenant = $1 ORDER BY "user""#, tenant.uuid())
-            .fetch_all(self.read())
-            .await
-            .map_err(failed)?;
+    pub(super) async fn members_of(&self, tenant: TenantId, after: Option<UserId>, limit: u32) -> Result<Vec<Member>> {
+        let rows = sqlx::query!(
+            r#"SELECT "user", role FROM member WHERE tenant = $1 AND "user" > $2 ORDER BY "user" LIMIT $3"#,
+            tenant.uuid(),
+            // No id is nil.
+            after.map_or(Uuid::nil(), UserId::uuid),
+            i64::from(limit),
+        )
+        .fetch_all(self.read())
+        .await
+        .map_err(failed)?;
         rows.into_iter()
             .map(|row| Ok(Member { tenant, user: UserId::from_uuid(row.user), role: word("member.role", &row.role)? }))
             .collect()
     }
 
-    pub(super) async fn memberships_of(&self, user: UserId) -> Result<Vec<Membership>> {
+    pub(super) async fn role_of(&self, tenant: TenantId, user: UserId) -> Result<Option<Role>> {
+        let role = sqlx::query_scalar!(
+            r#"SELECT role FROM member WHERE tenant = $1 AND "user" = $2"#,
+            tenant.uuid(),
+            user.uuid(),
+        )
+        .fetch_optional(self.read())
+        .await
+        .map_err(failed)?;
+        role.map(|role| word("member.role", &role)).transpose()
+    }
+
+    pub(super) async fn memberships_of(
+        &self,
+        user: UserId,
+        after: Option<&TenantSlug>,
+        limit: u32,
+    ) -> Result<Vec<Membership>> {
         let rows = sqlx::query!(
             r#"SELECT tenant.id, tenant_slug.slug, tenant.name, tenant.state, tenant.created_at, member.role
                FROM member
                JOIN tenant ON tenant.id = member.tenant
                JOIN tenant_slug ON tenant_slug.tenant = tenant.id AND tenant_slug.state = 'current'
-               WHERE member."user" = $1
-               ORDER BY tenant_slug.slug"#,
+               WHERE member."user" = $1 AND tenant_slug.slug > $2
+               ORDER BY tenant_slug.slug
+               LIMIT $3"#,
             user.uuid(),
+            after.map_or("", TenantSlug::as_str),
+            i64::from(limit),
         )
         .fetch_all(self.read())
         .await

@@ -1,6 +1,6 @@
 //! Members of tenants.
 
-use model::{TenantId, UserId};
+use model::{Role, TenantId, TenantSlug, UserId};
 use storage::{
     Result,
     repo::{Member, Membership},
@@ -42,12 +42,19 @@ impl Write {
 }
 
 impl Sqlite {
-    pub(super) async fn members_of(&self, tenant: TenantId) -> Result<Vec<Member>> {
+    pub(super) async fn members_of(&self, tenant: TenantId, after: Option<UserId>, limit: u32) -> Result<Vec<Member>> {
         let key = tenant.bytes().as_slice();
-        let rows = sqlx::query!(r#"SELECT "user", role FROM member WHERE tenant = ? ORDER BY "user""#, key)
-            .fetch_all(self.read())
-            .await
-            .map_err(failed)?;
+        // Any id is greater than no bytes.
+        let after = after.map(|id| id.bytes().to_vec()).unwrap_or_default();
+        let rows = sqlx::query!(
+            r#"SELECT "user", role FROM member WHERE tenant = ? AND "user" > ? ORDER BY "user" LIMIT ?"#,
+            key,
+            after,
+            limit,
+        )
+        .fetch_all(self.read())
+        .await
+        .map_err(failed)?;
         rows.into_iter()
             .map(|row| {
                 Ok(Member { tenant, user: id("member.user", &row.user)?, role: word("member.role", &row.role)? })
@@ -55,16 +62,33 @@ impl Sqlite {
             .collect()
     }
 
-    pub(super) async fn memberships_of(&self, user: UserId) -> Result<Vec<Membership>> {
-        let user = user.bytes().as_slice();
+    pub(super) async fn role_of(&self, tenant: TenantId, user: UserId) -> Result<Option<Role>> {
+        let (tenant, user) = (tenant.bytes().as_slice(), user.bytes().as_slice());
+        let role = sqlx::query_scalar!(r#"SELECT role FROM member WHERE tenant = ? AND "user" = ?"#, tenant, user)
+            .fetch_optional(self.read())
+            .await
+            .map_err(failed)?;
+        role.map(|role| word("member.role", &role)).transpose()
+    }
+
+    pub(super) async fn memberships_of(
+        &self,
+        user: UserId,
+        after: Option<&TenantSlug>,
+        limit: u32,
+    ) -> Result<Vec<Membership>> {
+        let (user, after) = (user.bytes().as_slice(), after.map_or("", TenantSlug::as_str));
         let rows = sqlx::query!(
             r#"SELECT tenant.id, tenant_slug.slug, tenant.name, tenant.state, tenant.created_at, member.role
                FROM member
                JOIN tenant ON tenant.id = member.tenant
                JOIN tenant_slug ON tenant_slug.tenant = tenant.id AND tenant_slug.state = 'current'
-               WHERE member."user" = ?
-               ORDER BY tenant_slug.slug"#,
+               WHERE member."user" = ? AND tenant_slug.slug > ?
+               ORDER BY tenant_slug.slug
+               LIMIT ?"#,
             user,
+            after,
+            limit,
         )
         .fetch_all(self.read())
         .await

@@ -140,8 +140,8 @@ pub(super) async fn the_log_is_apart_by_tenant(world: &World, repos: Repos) {
         events.push(event);
     }
     let [first, second, third, fourth, fifth] = events.try_into().unwrap();
-    assert_eq!(repos.audit.newest(Some(acme), 10).await.unwrap(), [fourth.clone(), first]);
-    assert_eq!(repos.audit.newest(Some(acme), 1).await.unwrap(), [fourth]);
-    assert_eq!(repos.audit.newest(Some(beta), 10).await.unwrap(), [third]);
-    assert_eq!(repos.audit.newest(None, 10).await.unwrap(), [fifth, second]);
+    assert_eq!(repos.audit.newest(Some(acme), None, 10).await.unwrap(), [fourth.clone(), first]);
+    assert_eq!(repos.audit.newest(Some(acme), None, 1).await.unwrap(), [fourth]);
+    assert_eq!(repos.audit.newest(Some(beta), None, 10).await.unwrap(), [third]);
+    assert_eq!(repos.audit.newest(None, None, 10).await.unwrap(), [fifth, second]);
 }

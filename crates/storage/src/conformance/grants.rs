@@ -1,12 +1,14 @@
 //! Grants and authorization codes.
 
+use model::Timestamp;
+
 use super::{
     CALLERS,
     world::{HOUR, World, logged, race},
 };
 use crate::{
     StorageError,
-    repo::{Code, Grant, GrantState, Redeemed, Repos, Server, SignInMethod, User},
+    repo::{Code, Grant, GrantState, Redeemed, Repos, Revoked, Server, SignInMethod, User},
 };
 
 pub(super) async fn one_redemption_wins(world: &World, repos: Repos) {
@@ -15,7 +17,10 @@ pub(super) async fn one_redemption_wins(world: &World, repos: Repos) {
     let code = world.code(&grant);
     repos.grants.authorize(&grant, &code, &world.audit("a")).await.unwrap();
     assert_eq!(repos.grants.code(&code.hash).await.unwrap(), Some((code.clone(), grant.clone())));
-    assert!(repos.grants.of_user(alice.id, world.now()).await.unwrap().is_empty(), "a pending grant is not shown");
+    assert!(
+        repos.grants.of_user(alice.id, world.now(), None, 100).await.unwrap().is_empty(),
+        "a pending grant is not shown"
+    );
 
     let tokens: Vec<_> = (0..CALLERS).map(|_| world.refresh(&grant, None)).collect();
     let redeemed = race(CALLERS, |at| {
@@ -36,8 +41,8 @@ pub(super) async fn one_redemption_wins(world: &World, repos: Repos) {
     let (used, grant) = repos.grants.code(&code.hash).await.unwrap().unwrap();
     assert_eq!(used.used_at, Some(world.now()), "the code stays as a tombstone");
     assert_eq!((grant.state, grant.last_used_at), (GrantState::Active, Some(world.now())));
-    assert_eq!(repos.grants.of_user(alice.id, world.now()).await.unwrap(), std::slice::from_ref(&grant));
-    assert!(repos.grants.of_user(alice.id, grant.expires_at).await.unwrap().is_empty());
+    assert_eq!(repos.grants.of_user(alice.id, world.now(), None, 100).await.unwrap(), std::slice::from_ref(&grant));
+    assert!(repos.grants.of_user(alice.id, grant.expires_at, None, 100).await.unwrap().is_empty());
 }
 
 pub(super) async fn rest_on_what_is_there(world: &World, repos: Repos) {
@@ -103,21 +108,25 @@ pub(super) async fn a_bad_code_is_no_code(world: &World, repos: Repos) {
     assert_eq!(repos.grants.code(&code.hash).await.unwrap().unwrap().0, code);
 }
 
+pub(super) fn revoked(grant: &Grant, at: Timestamp) -> Revoked {
+    Revoked { at, grant: grant.id }
+}
+
 pub(super) async fn end_once(world: &World, repos: Repos) {
     let (alice, server) = world.acme(&repos).await;
     let (grant, _) = world.active(&repos, &alice, &server).await;
-    let revoked = race(CALLERS, |_| {
+    let answers = race(CALLERS, |_| {
         let (grants, id, now, audit) = (repos.grants.clone(), grant.id, world.now(), world.audit("grant.revoked"));
         async move { (grants.revoke(id, now, &audit).await.unwrap(), audit.id) }
     })
     .await;
-    for (won, event) in &revoked {
+    for (won, event) in &answers {
         assert_eq!(logged(&repos, None, *event).await, *won);
     }
-    assert_eq!(revoked.iter().filter(|(won, _)| *won).count(), 1);
-    assert!(repos.grants.of_user(alice.id, world.now()).await.unwrap().is_empty());
-    assert_eq!(repos.grants.revoked_since(world.now()).await.unwrap(), [grant.id]);
-    assert!(repos.grants.revoked_since(world.now() + HOUR).await.unwrap().is_empty());
+    assert_eq!(answers.iter().filter(|(won, _)| *won).count(), 1);
+    assert!(repos.grants.of_user(alice.id, world.now(), None, 100).await.unwrap().is_empty());
+    assert_eq!(repos.grants.revoked_since(world.now(), None, 100).await.unwrap(), [revoked(&grant, world.now())]);
+    assert!(repos.grants.revoked_since(world.now() + HOUR, None, 100).await.unwrap().is_empty());
     assert!(!repos.grants.revoke(world.id(), world.now(), &world.audit("a")).await.unwrap());
 }
 

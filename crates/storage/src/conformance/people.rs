@@ -143,7 +143,7 @@ pub(super) async fn leave_nothing_behind(world: &World, repos: Repos) {
     assert!(repos.users.user(alice.id).await.unwrap().is_none());
     assert!(repos.users.identity(github.id, "1").await.unwrap().is_none());
     assert!(repos.users.local_account("a@x.y").await.unwrap().is_none());
-    assert!(repos.tenants.members(server.tenant).await.unwrap().is_empty());
+    assert!(repos.tenants.members(server.tenant, None, 100).await.unwrap().is_empty());
     let ended = repos.grants.grant(grant.id).await.unwrap().unwrap().state;
     assert_eq!(ended, GrantState::Revoked { at: world.now() });
     assert!(!repos.users.delete(alice.id, &world.audit("user.deleted")).await.unwrap());

@@ -264,8 +264,8 @@ pub(super) async fn a_deleted_tenant_gets_nothing_new(world: &World, repos: Repo
         ];
         assert!(count(round, calls).await >= 1, "at least the removal: round {round}");
         assert!(repos.tenants.tenant(tenant.id).await.unwrap().is_none());
-        assert!(repos.tenants.memberships(alice.id).await.unwrap().is_empty());
-        assert!(repos.servers.list(tenant.id).await.unwrap().is_empty());
+        assert!(repos.tenants.memberships(alice.id, None, 100).await.unwrap().is_empty());
+        assert!(repos.servers.list(tenant.id, None, 100).await.unwrap().is_empty());
         assert!(repos.connections.connection(connection.id).await.unwrap().is_none());
     }
 }

@@ -22,7 +22,7 @@ pub(super) async fn live_and_die(world: &World, repos: Repos) {
     world.clock.advance(std::time::Duration::from_millis(5));
     let second = ServerRevision { id: world.id(), created_by: Some(alice.id), offer: None, ..first.clone() };
     repos.servers.add_revision(&second, &world.audit("a")).await.unwrap();
-    assert_eq!(repos.servers.revisions(tenant, server.id).await.unwrap(), [second.clone(), first]);
+    assert_eq!(repos.servers.revisions(tenant, server.id, None, 100).await.unwrap(), [second.clone(), first]);
     let view = repos.tenants.view(tenant).await.unwrap().unwrap();
     assert_eq!(Some(view.servers[0].revision), server.live, "adding a revision changes nothing that is live");
 
@@ -35,7 +35,7 @@ pub(super) async fn live_and_die(world: &World, repos: Repos) {
     let (grant, _) = world.active(&repos, &alice, &server).await;
     assert!(repos.servers.delete(tenant, server.id, &world.audit("a")).await.unwrap());
     assert!(!repos.servers.delete(tenant, server.id, &world.audit("a")).await.unwrap());
-    assert!(repos.servers.revisions(tenant, server.id).await.unwrap().is_empty());
+    assert!(repos.servers.revisions(tenant, server.id, None, 100).await.unwrap().is_empty());
     let ended = repos.grants.grant(grant.id).await.unwrap().unwrap().state;
     assert_eq!(ended, GrantState::Revoked { at: world.now() });
 }
@@ -94,8 +94,8 @@ pub(super) async fn do_not_cross_tenants(world: &World, repos: Repos) {
     assert_eq!(repos.servers.by_slug(beta.id, &slug("echo")).await.unwrap(), Some(twin.clone()));
     assert!(repos.servers.server(beta.id, server.id).await.unwrap().is_none());
     assert!(repos.servers.revision(beta.id, server.live.unwrap()).await.unwrap().is_none());
-    assert!(repos.servers.revisions(beta.id, server.id).await.unwrap().is_empty());
-    assert_eq!(repos.servers.list(beta.id).await.unwrap(), std::slice::from_ref(&twin));
+    assert!(repos.servers.revisions(beta.id, server.id, None, 100).await.unwrap().is_empty());
+    assert_eq!(repos.servers.list(beta.id, None, 100).await.unwrap(), std::slice::from_ref(&twin));
     assert!(!repos.servers.delete(beta.id, server.id, &world.audit("a")).await.unwrap());
     let moved = repos.servers.update(&Server { tenant: beta.id, ..server.clone() }, &world.audit("a")).await;
     assert!(matches!(moved, Err(StorageError::Missing(_))), "{moved:?}");

@@ -67,7 +67,7 @@ pub(super) async fn show_what_a_request_needs(world: &World, repos: Repos) {
     let beta = Tenant { created_at: world.now() + HOUR, ..world.tenant("a-beta") };
     let owner = Member { tenant: beta.id, user: bob.id, role: Role::Owner };
     repos.tenants.create(&beta, &[owner], &world.audit("a")).await.unwrap();
-    let tenants = repos.tenants.memberships(bob.id).await.unwrap();
+    let tenants = repos.tenants.memberships(bob.id, None, 100).await.unwrap();
     let names: Vec<_> = tenants.iter().map(|found| (found.tenant.slug.as_str(), found.role)).collect();
     assert_eq!(names, [("a-beta", Role::Owner), ("acme", Role::Developer)]);
     assert_eq!(repos.tenants.list(Some(server.tenant), 10).await.unwrap(), std::slice::from_ref(&beta));
@@ -122,11 +122,14 @@ pub(super) async fn go_with_all_they_own(world: &World, repos: Repos) {
     assert!(repos.tenants.delete(server.tenant, &world.audit("a")).await.unwrap());
     assert!(!repos.tenants.delete(server.tenant, &world.audit("a")).await.unwrap());
     assert!(repos.tenants.tenant(server.tenant).await.unwrap().is_none());
-    assert!(repos.tenants.memberships(alice.id).await.unwrap().is_empty());
+    assert!(repos.tenants.memberships(alice.id, None, 100).await.unwrap().is_empty());
     assert!(repos.servers.server(server.tenant, server.id).await.unwrap().is_none());
     assert!(repos.servers.revision(server.tenant, server.live.unwrap()).await.unwrap().is_none());
     assert!(repos.connections.by_callback("acme.sso").await.unwrap().is_none());
-    assert_eq!(repos.grants.revoked_since(world.now()).await.unwrap(), [grant.id]);
+    assert_eq!(
+        repos.grants.revoked_since(world.now(), None, 100).await.unwrap(),
+        [super::grants::revoked(&grant, world.now())]
+    );
     assert!(repos.users.user(alice.id).await.unwrap().is_some());
     assert!(repos.tenants.view(beta.id).await.unwrap().is_some());
 }

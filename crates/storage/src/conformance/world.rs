@@ -211,7 +211,7 @@ impl World {
 
 /// Whether an event is in the log, of its tenant or of the platform.
 pub(super) async fn logged(repos: &Repos, tenant: Option<model::TenantId>, id: AuditId) -> bool {
-    repos.audit.newest(tenant, 1000).await.unwrap().iter().any(|event| event.id == id)
+    repos.audit.newest(tenant, None, 1000).await.unwrap().iter().any(|event| event.id == id)
 }
 
 /// Runs `count` tasks that start at the same moment.

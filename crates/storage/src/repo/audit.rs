@@ -88,6 +88,7 @@ pub trait AuditLog: Send + Sync + fmt::Debug {
     /// Appends an event that belongs to no other write (a refusal, a failed sign-in).
     async fn append(&self, event: &AuditEvent) -> Result<()>;
 
-    /// The newest events, newest first; of one tenant, or of the platform (`None`).
-    async fn newest(&self, tenant: Option<TenantId>, limit: u32) -> Result<Vec<AuditEvent>>;
+    /// The newest events, newest first, that are older than `before`; of one tenant, or of the platform
+    /// (`None`).
+    async fn newest(&self, tenant: Option<TenantId>, before: Option<AuditId>, limit: u32) -> Result<Vec<AuditEvent>>;
 }

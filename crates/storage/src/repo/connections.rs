@@ -81,7 +81,8 @@ pub trait Connections: Send + Sync + fmt::Debug {
     /// The connection of a callback segment.
     async fn by_callback(&self, callback: &str) -> Result<Option<Connection>>;
 
-    /// The connections of an owner, in order of slug.
+    /// The connections of an owner, in order of slug. Not in pages: each is declared by an operator and a
+    /// button on a sign-in page, so an owner has a handful.
     async fn list(&self, owner: ConnectionOwner) -> Result<Vec<Connection>>;
 
     /// Adds a connection. `Taken` for its slug or callback.

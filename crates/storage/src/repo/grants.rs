@@ -107,6 +107,15 @@ pub struct RefreshFamily {
     pub children: u32,
 }
 
+/// A grant that was revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    /// When.
+    pub at: Timestamp,
+    /// Which.
+    pub grant: GrantId,
+}
+
 /// How a redemption ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redeemed {
@@ -171,15 +180,16 @@ pub trait Grants: Send + Sync + fmt::Debug {
     /// A grant.
     async fn grant(&self, id: GrantId) -> Result<Option<Grant>>;
 
-    /// The active, unexpired grants of a person, newest first.
-    async fn of_user(&self, user: UserId, now: Timestamp) -> Result<Vec<Grant>>;
+    /// The active, unexpired grants of a person, newest first, that are older than `before`.
+    async fn of_user(&self, user: UserId, now: Timestamp, before: Option<GrantId>, limit: u32) -> Result<Vec<Grant>>;
 
     /// Ends a grant. `false` if it had ended or is not there. Appends `Grant` to the feed.
     async fn revoke(&self, id: GrantId, now: Timestamp, audit: &AuditEvent) -> Result<bool>;
 
-    /// The grants that were revoked at or after `since`: what a snapshot holds, since tokens older than
-    /// the longest lifetime have expired anyway.
-    async fn revoked_since(&self, since: Timestamp) -> Result<Vec<GrantId>>;
+    /// The grants that were revoked at or after `since`, in order of time and id, after `after`: what a
+    /// snapshot holds, since tokens older than the longest lifetime have expired anyway. One that is revoked
+    /// while somebody turns pages may be on none of them, and is in the feed.
+    async fn revoked_since(&self, since: Timestamp, after: Option<&Revoked>, limit: u32) -> Result<Vec<Revoked>>;
 
     /// Removes codes that expired, pending grants that came to nothing, and refresh tokens and grants
     /// that ended, before `before`; at most `limit` of each. Returns how many.

@@ -82,14 +82,23 @@ pub trait Servers: Send + Sync + fmt::Debug {
     /// The server of a slug or of an alias.
     async fn by_slug(&self, tenant: TenantId, slug: &ServerSlug) -> Result<Option<Server>>;
 
-    /// The servers of a tenant, in order of slug.
-    async fn list(&self, tenant: TenantId) -> Result<Vec<Server>>;
+    /// The servers of a tenant, in order of slug, after `after`.
+    async fn list(&self, tenant: TenantId, after: Option<&ServerSlug>, limit: u32) -> Result<Vec<Server>>;
 
     /// A revision of a server.
     async fn revision(&self, tenant: TenantId, id: RevisionId) -> Result<Option<ServerRevision>>;
 
-    /// The revisions of a server, newest first.
-    async fn revisions(&self, tenant: TenantId, server: ServerId) -> Result<Vec<ServerRevision>>;
+    /// The revisions of a server, newest first, that are older than `before`.
+    async fn revisions(
+        &self,
+        tenant: TenantId,
+        server: ServerId,
+        before: Option<RevisionId>,
+        limit: u32,
+    ) -> Result<Vec<ServerRevision>>;
+
+    /// Whether a person made any revision of a server, rather than `apply` all of them.
+    async fn made_by_hand(&self, tenant: TenantId, server: ServerId) -> Result<bool>;
 
     /// Adds a server with its first revision. `Taken` if the slug is in use, an alias or a tombstone.
     async fn create(&self, server: &Server, revision: &ServerRevision, audit: &AuditEvent) -> Result<()>;

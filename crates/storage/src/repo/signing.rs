@@ -35,7 +35,8 @@ pub struct SigningKey {
 /// The keys that sign access tokens.
 #[async_trait]
 pub trait SigningKeys: Send + Sync + fmt::Debug {
-    /// All keys, oldest first.
+    /// All keys, oldest first. Not in pages: every one of them is published, and there is one per rotation
+    /// that a token may still be signed with.
     async fn all(&self) -> Result<Vec<SigningKey>>;
 
     /// Adds the first key, if there is none. Of several callers exactly one gets `true`. Appends

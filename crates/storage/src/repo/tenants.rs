@@ -84,11 +84,14 @@ pub trait Tenants: Send + Sync + fmt::Debug {
     /// Removes a tenant and all that it owns. Its slugs stay as tombstones.
     async fn delete(&self, tenant: TenantId, audit: &AuditEvent) -> Result<bool>;
 
-    /// The members of a tenant, in order of user id.
-    async fn members(&self, tenant: TenantId) -> Result<Vec<Member>>;
+    /// The members of a tenant, in order of user id, after `after`.
+    async fn members(&self, tenant: TenantId, after: Option<UserId>, limit: u32) -> Result<Vec<Member>>;
 
-    /// The tenants of a person, in order of slug.
-    async fn memberships(&self, user: UserId) -> Result<Vec<Membership>>;
+    /// As what a person is in a tenant; `None` if they are not.
+    async fn role(&self, tenant: TenantId, user: UserId) -> Result<Option<Role>>;
+
+    /// The tenants of a person, in order of slug, after `after`.
+    async fn memberships(&self, user: UserId, after: Option<&TenantSlug>, limit: u32) -> Result<Vec<Membership>>;
 
     /// Adds a member or changes their role.
     async fn put_member(&self, member: &Member, audit: &AuditEvent) -> Result<()>;
@@ -96,6 +99,7 @@ pub trait Tenants: Send + Sync + fmt::Debug {
     /// Removes a member; their grants in the tenant are revoked in the same transaction.
     async fn remove_member(&self, tenant: TenantId, user: UserId, audit: &AuditEvent) -> Result<bool>;
 
-    /// What a snapshot holds of one tenant; `None` if it is gone or suspended.
+    /// What a snapshot holds of one tenant, all of it as it was at one moment; `None` if the tenant is gone or
+    /// suspended. Not in pages: it has to fit into memory anyway, in each replica.
     async fn view(&self, tenant: TenantId) -> Result<Option<TenantView>>;
 }

@@ -94,7 +94,7 @@ pub trait Users: Send + Sync + fmt::Debug {
     /// The identity with this subject.
     async fn identity(&self, connection: ConnectionId, subject: &str) -> Result<Option<Identity>>;
 
-    /// The identities of a person.
+    /// The identities of a person. Not in pages: a person has one or two at each of a handful of connections.
     async fn identities(&self, user: UserId) -> Result<Vec<Identity>>;
 
     /// Adds a person with whatever they can sign in with. `Taken` for the handle, the address or an

@@ -2,16 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use model::{Slug, UserId};
-use storage::repo::{Connection, ConnectionOwner, Tenant, User};
+use model::{ServerSlug, Slug, TenantId, UserId};
+use storage::{
+    pages,
+    repo::{Connection, ConnectionOwner, Member, Server, Tenant, User},
+};
 
 use super::Planner;
 use crate::{
     Result,
     apply::{DeclaredConnection, DeclaredTenant, File, Step},
 };
-
-const PAGE: u32 = 1000;
 
 impl Planner<'_> {
     /// The operators that the file does not name. It is a fault when the file would leave nobody who runs
@@ -69,20 +70,19 @@ impl Planner<'_> {
         tenant: &Tenant,
         handles: &HashMap<UserId, Slug<2>>,
     ) -> Result<()> {
-        for member in self.registry.repos.tenants.members(tenant.id).await? {
+        for member in self.all_members(tenant.id).await? {
             let Some(handle) = handles.get(&member.user) else { continue };
             if !declared.members.iter().any(|(declared, _)| declared == handle) {
                 let (slug, handle) = (tenant.slug.clone(), handle.clone());
                 self.plan.steps.push(Step::RemoveMember { tenant: slug, id: tenant.id, handle, user: member.user });
             }
         }
-        for server in self.registry.repos.servers.list(tenant.id).await? {
+        for server in self.all_servers(tenant.id).await? {
             if self.servers.contains(&server.id) {
                 continue;
             }
             // What somebody registered on the pages is not a declaration that was taken back.
-            let revisions = self.registry.repos.servers.revisions(tenant.id, server.id).await?;
-            if revisions.iter().all(|revision| revision.created_by.is_none()) {
+            if !self.registry.repos.servers.made_by_hand(tenant.id, server.id).await? {
                 self.plan.steps.push(Step::DeleteServer { tenant: tenant.slug.clone(), server });
             }
         }
@@ -92,7 +92,7 @@ impl Planner<'_> {
     }
 
     async fn prune_tenant(&mut self, tenant: Tenant, handles: &HashMap<UserId, Slug<2>>) -> Result<()> {
-        let members = self.registry.repos.tenants.members(tenant.id).await?;
+        let members = self.all_members(tenant.id).await?;
         if members.iter().all(|member| handles.contains_key(&member.user)) {
             self.plan.steps.push(Step::DeleteTenant(tenant));
         } else {
@@ -107,27 +107,24 @@ impl Planner<'_> {
     }
 
     async fn everybody(&self) -> Result<Vec<User>> {
-        let mut all: Vec<User> = Vec::new();
-        loop {
-            let after = all.last().map(|user| user.id);
-            let page = self.registry.repos.users.list(after, PAGE).await?;
-            if page.is_empty() {
-                return Ok(all);
-            }
-            all.extend(page);
-        }
+        let users = &self.registry.repos.users;
+        Ok(pages(|after, limit| users.list(after, limit), |user| user.id).await?)
     }
 
     async fn all_tenants(&self) -> Result<Vec<Tenant>> {
-        let mut all: Vec<Tenant> = Vec::new();
-        loop {
-            let after = all.last().map(|tenant| tenant.id);
-            let page = self.registry.repos.tenants.list(after, PAGE).await?;
-            if page.is_empty() {
-                return Ok(all);
-            }
-            all.extend(page);
-        }
+        let tenants = &self.registry.repos.tenants;
+        Ok(pages(|after, limit| tenants.list(after, limit), |tenant| tenant.id).await?)
+    }
+
+    pub(super) async fn all_members(&self, tenant: TenantId) -> Result<Vec<Member>> {
+        let tenants = &self.registry.repos.tenants;
+        Ok(pages(|after, limit| tenants.members(tenant, after, limit), |member| member.user).await?)
+    }
+
+    async fn all_servers(&self, tenant: TenantId) -> Result<Vec<Server>> {
+        let servers = &self.registry.repos.servers;
+        let page = |after: Option<ServerSlug>, limit| async move { servers.list(tenant, after.as_ref(), limit).await };
+        Ok(pages(page, |server| server.slug.clone()).await?)
     }
 }
 

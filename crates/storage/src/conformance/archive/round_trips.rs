@@ -102,7 +102,7 @@ pub(in super::super) async fn are_of_one_moment(from: Box<dyn Home>, to: Box<dyn
     let (alice, server) = {
         let users = source.repos.users.list(None, 10).await.unwrap();
         let tenant = source.repos.tenants.by_slug(&"acme".parse().unwrap()).await.unwrap().unwrap();
-        (users[0].clone(), source.repos.servers.list(tenant.id).await.unwrap()[0].clone())
+        (users[0].clone(), source.repos.servers.list(tenant.id, None, 100).await.unwrap()[0].clone())
     };
     let stop = Arc::new(AtomicBool::new(false));
     let mut writers = JoinSet::new();
