@@ -113,15 +113,16 @@ fn late() -> sqlx::Error {
     sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "Postgres did not answer in time"))
 }
 
+/// What a connection does not get over, although Postgres answered: it has become a replica that takes no
+/// writes (25006), or the statements that it prepared are gone (26000) or answer with other columns (0A000).
+const LASTING: [&str; 3] = ["25006", "26000", "0A000"];
+
 /// Whether a connection cannot be used after this.
 fn breaks(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Database(error) => {
-            let postgres = error.try_downcast_ref::<PgDatabaseError>();
-            let ended = |error: &PgDatabaseError| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic);
-            // 25006: it has become a replica that takes no writes; a new connection may find its successor.
-            postgres.is_none_or(|error| ended(error) || error.code() == "25006")
-        }
+        sqlx::Error::Database(error) => error.try_downcast_ref::<PgDatabaseError>().is_none_or(|error| {
+            matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic) || LASTING.contains(&error.code())
+        }),
         // Refused before anything was sent.
         sqlx::Error::Encode(_) => false,
         _ => true,

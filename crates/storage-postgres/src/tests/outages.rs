@@ -229,6 +229,19 @@ async fn a_transaction_of_which_a_statement_failed_is_not_committed() {
     store.put(at("k"), b"v", Keep::Forever).await.unwrap();
 }
 
+/// As after a pooler gave the session to somebody else, or a table was changed under a prepared statement.
+#[tokio::test]
+async fn a_connection_that_lost_its_statements_is_replaced() {
+    let places = Places::default();
+    let store = places.store(clock()).await;
+    store.put(at("k"), b"v", Keep::Forever).await.unwrap();
+    // There is one connection, and it is the one that is used again.
+    store.read().execute("DEALLOCATE ALL").await.unwrap();
+    let lost = store.put(at("k"), b"w", Keep::Forever).await;
+    assert!(unavailable(&lost), "{lost:?}");
+    store.put(at("k"), b"w", Keep::Forever).await.unwrap();
+}
+
 /// Waiting for a lock is bounded like everything else.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_that_is_not_let_go_holds_nobody_for_long() {
