@@ -3,6 +3,7 @@
 
 mod crash;
 mod installation;
+mod instances;
 mod load;
 mod outages;
 mod races;

@@ -81,7 +81,9 @@ fn replicas_come_and_go_without_a_gap() {
     assert_eq!(deployment["spec"]["strategy"]["rollingUpdate"], json!({"maxSurge": 1, "maxUnavailable": 0}));
     let pod = pod();
     let container = &pod["containers"][0];
-    for (probe, path) in [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")] {
+    for (probe, path) in
+        [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz?for=calls")]
+    {
         assert_eq!(container[probe]["httpGet"], json!({"path": path, "port": "http"}), "{probe}");
     }
     // A start may wait a minute for its stores before it listens.

@@ -14,8 +14,9 @@ use crate::Store;
 const BEAT: Duration = Duration::from_secs(1);
 /// How soon it says that it took changes in, which somebody may be waiting for.
 const TICK: Duration = Duration::from_millis(100);
-/// How often leaving is tried: connections may have ended with the threads that answered.
-const FAREWELLS: usize = 3;
+/// For how long leaving is tried: connections that were opened by the threads that answered have ended with
+/// them, and each is found out by one try.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Says that this process serves, and how far it has followed the feed.
 #[derive(Debug)]
@@ -61,13 +62,13 @@ impl Presence {
     /// Says that this process serves no more. Nobody waits for one that did not come to say so for longer
     /// than some seconds.
     pub(crate) async fn leave(&self) {
-        for _ in 0..FAREWELLS {
-            match self.replicas.leave(self.id).await {
-                Ok(()) => return,
-                Err(error) => {
-                    tracing::debug!(error = &error as &dyn std::error::Error, "the replica cannot say that it leaves");
-                }
+        let begun = Instant::now();
+        while let Err(error) = self.replicas.leave(self.id).await {
+            if begun.elapsed() >= FAREWELL {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the replica cannot say that it leaves");
+                return;
             }
+            sleep(Duration::from_millis(20)).await;
         }
     }
 }

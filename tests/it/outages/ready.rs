@@ -129,7 +129,8 @@ impl<'a> Ready<'a> {
             }
             (_, "/logout") => {
                 if who == "owen" {
-                    self.browser().sign_in("owen").await;
+                    // A session of its own: this row ends it.
+                    self.browser = Some(self.bench.app.signed_in("owen").await);
                 }
                 let page = self.browser().get("/logout").await;
                 let csrf = if who == "owen" { page.field("csrf") } else { String::new() };
@@ -270,7 +271,7 @@ impl<'a> Ready<'a> {
                 let (client, mut owen) = (&self.bench.client, self.bench.people["owen"].clone());
                 client.tokens(&mut owen, DEMO).await.access
             }
-            "with a token of nobody" => "nobody's".to_owned(),
+            "with a token of nobody" => "nobodys".to_owned(),
             _ => return,
         };
         self.headers.push(("authorization", format!("Bearer {token}")));
