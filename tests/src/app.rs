@@ -91,7 +91,7 @@ impl TestApp {
 
     /// A platform whose data is there already, in a directory of its own.
     pub async fn there(home: TempDir, clock: Arc<ManualClock>, config: &str) -> Self {
-        Self::start(Arc::new(home), clock, 43, config, |store| store).await
+        Self::start(Arc::new(home), None, clock, 43, config, |store| store).await
     }
 
     /// The configuration of a platform in this directory.
