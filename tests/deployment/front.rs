@@ -94,7 +94,7 @@ impl Front {
 }
 
 /// A platform with a person, the demo, and a server `slow` at a port, as its container runs it.
-fn platform(upstream: u16) -> (Container, Service, Port) {
+pub(crate) fn platform(upstream: u16) -> (Container, Service, Port) {
     let port = port();
     let variables = [
         ("BASE_URL", format!("https://{NAME}")),
@@ -137,7 +137,7 @@ upstream = { kind = "http", url = "http://127.0.0.1:PORT/mcp" }
 "#;
 
 /// An upstream whose stream goes on when it is told to; its port.
-async fn slow(go_on: Arc<Notify>) -> u16 {
+pub(crate) async fn slow(go_on: Arc<Notify>) -> u16 {
     let stream = move || {
         let go_on = Arc::clone(&go_on);
         async move {
@@ -171,7 +171,14 @@ async fn a_person_and_a_client_come_through_it() {
     let (_container, _portico, port) = platform(slow(Arc::clone(&go_on)).await);
     let front = Front::start(&port);
     let visitor = front.visitor(Ipv4Addr::LOCALHOST);
-    let site: &dyn Site = &visitor;
+    come_through(&visitor, &go_on).await;
+    let page = (&visitor as &dyn Site).send(Method::GET, "/login", &[], "").await;
+    assert_eq!(page.header("server"), None);
+}
+
+/// A sign-in, a registration, a call, and a stream whose second event waits until the first is here.
+pub(crate) async fn come_through(visitor: &Visitor, go_on: &Notify) {
+    let site: &dyn Site = visitor;
 
     // Cookies that are for TLS only, forms whose origin is looked at, URLs that are made from the configuration.
     let mut mel = Browser::new(site);
@@ -185,7 +192,6 @@ async fn a_person_and_a_client_come_through_it() {
     let metadata = format!("https://{NAME}/.well-known/oauth-protected-resource/t/acme/demo/mcp");
     assert!(challenge.header("www-authenticate").unwrap().contains(&metadata), "{challenge:?}");
     assert_eq!(challenge.header("strict-transport-security"), Some("max-age=31536000"));
-    assert_eq!(challenge.header("server"), None);
 
     // The first event is here while the upstream still waits to send the second.
     let tokens = client.tokens(&mut mel, "/t/acme/slow/mcp").await;
@@ -217,12 +223,19 @@ async fn event(stream: &mut hyper::body::Incoming) -> String {
 async fn a_visitors_address_is_the_one_that_the_front_sees() {
     let (_container, portico, port) = platform(1);
     let front = Front::start(&port);
-    let visitor = front.visitor(Ipv4Addr::new(127, 0, 0, 2));
+    assert_address(&front.visitor(ELSEWHERE), &portico).await;
+}
+
+/// An address that is no proxy's.
+pub(crate) const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// Whatever a visitor claims, the log has where it came from.
+pub(crate) async fn assert_address(visitor: &Visitor, portico: &Service) {
     let claims = [("x-forwarded-for", "6.6.6.6"), ("x-real-ip", "6.6.6.7"), ("forwarded", "for=6.6.6.8")];
-    (&visitor as &dyn Site).send(Method::GET, "/login", &claims, "").await.expect(200);
+    (visitor as &dyn Site).send(Method::GET, "/login", &claims, "").await.expect(200);
     let log = portico.output();
     let line = log.lines().find(|line| line.contains("\"/login\"")).unwrap_or_else(|| panic!("{log}"));
-    assert!(line.contains("\"127.0.0.2\""), "{line}");
+    assert!(line.contains(&format!("\"{ELSEWHERE}\"")), "{line}");
     assert!(!log.contains("6.6.6."), "{log}");
 }
 

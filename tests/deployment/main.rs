@@ -9,6 +9,7 @@ mod documents;
 mod front;
 mod image;
 mod kubernetes;
+mod nginx;
 mod prepare;
 mod program;
 mod serve;

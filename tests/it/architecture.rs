@@ -42,6 +42,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("bench-upstream", &[]),
+    ("bench-storage", &["model", "storage", "storage-postgres", "storage-redis", "storage-sqlite"]),
     ("services", &[]),
     ("xtask", &["services"]),
 ];

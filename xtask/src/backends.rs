@@ -1,14 +1,14 @@
 //! `cargo xtask backends` and `cargo xtask soak`: the real binary on real servers.
 
 use anyhow::Result;
-use services::{CADDY, DOCKER_COMPOSE, SHELLCHECK, install, passes};
+use services::{CADDY, DOCKER_COMPOSE, NGINX, SHELLCHECK, install, passes};
 
 use crate::{command::cargo, machine::Machine, servers::Servers, suite, tally::Tally};
 
 /// Builds the binary, starts the servers and runs those tests of a profile that match.
 pub(crate) fn run(machine: &Machine, profile: &str, filter: &[String]) -> Result<Tally> {
     // Of the tests of the deployment.
-    install(&[DOCKER_COMPOSE, SHELLCHECK, CADDY])?;
+    install(&[DOCKER_COMPOSE, SHELLCHECK, CADDY, NGINX])?;
     if !passes(&mut cargo(machine, &["build", "--locked", "--quiet", "--workspace", "--bin", "portico"]))? {
         return Ok(Tally::check(false));
     }

@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: what the gateway costs, beside nginx in the same sitting. `docs/benchmarks.md` says
-//! what the figures mean.
+//! `cargo xtask bench`: what the gateway costs, beside nginx in the same sitting, and what the stores cost.
+//! `docs/benchmarks.md` says what the figures mean.
 
 mod http;
 mod load;
@@ -8,6 +8,7 @@ mod person;
 mod place;
 mod rows;
 mod start;
+mod storage;
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,15 @@ pub(crate) enum Bench {
     },
     /// That, and processor time per request and memory per client, beside nginx.
     Gateway(Gateway),
+    /// Each verb on each store, plain and sealed, one caller and 64; and what sealing costs alone.
+    Storage {
+        /// For how many milliseconds each verb is measured each time.
+        #[arg(long, default_value_t = 700, value_parser = clap::value_parser!(u64).range(20..=5000))]
+        millis: u64,
+        /// Only what needs no server: memory and SQLite.
+        #[arg(long)]
+        embedded: bool,
+    },
 }
 
 #[derive(Args)]
@@ -56,6 +66,7 @@ pub(crate) fn run(machine: &Machine, bench: Bench) -> Result<bool> {
     match bench {
         Bench::Start { binary } => start::run(&built(machine, binary.as_deref())?)?,
         Bench::Gateway(arguments) => gateway(machine, &arguments)?,
+        Bench::Storage { millis, embedded } => storage::run(machine, millis, embedded)?,
     }
     Ok(true)
 }
