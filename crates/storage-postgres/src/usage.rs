@@ -5,14 +5,39 @@ use storage::{
     repo::{BATCH_MEMORY, USAGE_LIFE, Usage, UsageBatch, UsageCount},
 };
 
+use uuid::Uuid;
+
 use crate::{
-    Postgres, failed,
+    Postgres,
+    database::Write,
+    failed,
     row::{count, id, time},
 };
 
 /// No hour has more, and any two of them add up.
 fn stored(count: u64) -> i64 {
     i64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+impl Write {
+    /// Keeps servers and their tenants from being removed. Left to the foreign key, which looks when counts
+    /// are locked already, this would wait for a removal that waits for those counts.
+    async fn hold_servers(&mut self, tenants: &[Uuid], servers: &[Uuid]) -> Result<()> {
+        sqlx::query!(
+            r#"SELECT server.id
+               FROM tenant
+               JOIN server ON server.tenant = tenant.id
+               WHERE (server.tenant, server.id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+               ORDER BY server.tenant, server.id
+               FOR KEY SHARE OF tenant, server"#,
+            tenants,
+            servers,
+        )
+        .fetch_all(self.on())
+        .await
+        .map_err(failed)?;
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -35,6 +60,7 @@ impl Usage for Postgres {
         let hours: Vec<_> = batch.counts.iter().map(|count| count.hour.millis()).collect();
         let calls: Vec<_> = batch.counts.iter().map(|count| stored(count.calls)).collect();
         let errors: Vec<_> = batch.counts.iter().map(|count| stored(count.errors)).collect();
+        write.hold_servers(&tenants, &servers).await?;
         // In one order, so that two batches at once do not wait for each other in a circle.
         sqlx::query!(
             "INSERT INTO usage (tenant, server, hour, calls, errors)

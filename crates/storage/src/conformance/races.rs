@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
-use model::{Role, TenantSlug};
+use model::{Role, TenantSlug, Timestamp};
 
 use super::world::{Call, World, at_once};
 use crate::{
     Result, StorageError,
-    repo::{ConnectionOwner, Grant, GrantState, Member, Redeemed, Repos, Rotated, Server, SignInMethod, Tenant, User},
+    repo::{
+        ConnectionOwner, Grant, GrantState, Member, Redeemed, Repos, Rotated, Server, SignInMethod, Tenant, UsageBatch,
+        UsageCount, User,
+    },
 };
 
 /// How often each race is run, since the moment decides.
@@ -298,6 +301,7 @@ pub(super) async fn removals_do_not_wait_in_a_ring(world: &World, repos: Repos) 
         repos.users.create(person, None, &[], &world.audit("a")).await.unwrap();
     }
     let (mut calls, mut all): (Vec<Call<Result<()>>>, _) = (Vec::new(), Vec::new());
+    let mut servers = Vec::new();
     for at in 0..EACH {
         let tenant = world.tenant(&format!("tenant-{at}"));
         let member = |user: &User| Member { tenant: tenant.id, user: user.id, role: Role::Member };
@@ -306,6 +310,7 @@ pub(super) async fn removals_do_not_wait_in_a_ring(world: &World, repos: Repos) 
         let (server, revision) = world.server(&tenant, "echo");
         let revision = crate::repo::ServerRevision { created_by: Some(people[at].id), ..revision };
         repos.servers.create(&server, &revision, &world.audit("a")).await.unwrap();
+        servers.push(server.clone());
         for person in &people {
             all.push(world.active(&repos, person, &server).await.0);
         }
@@ -323,10 +328,29 @@ pub(super) async fn removals_do_not_wait_in_a_ring(world: &World, repos: Repos) 
             calls.push(Box::pin(async move { grants.revoke(id, now, &audit).await.map(drop) }));
         }
     }
+    // Counts of an hour that has some already, and of one that has none.
+    repos.usage.add(&used(world, &servers, 1), world.now()).await.unwrap();
+    for _ in 0..EACH {
+        let (usage, batch, now) = (repos.usage.clone(), used(world, &servers, 2), world.now());
+        calls.push(Box::pin(async move { usage.add(&batch, now).await.map(drop) }));
+    }
     let many = calls.len();
     assert_eq!(count(1, calls).await, many, "all of them succeed");
     for grant in &all {
         assert!(is_over(&repos, grant).await);
     }
     assert!(!repos.users.any().await.unwrap());
+}
+
+/// A batch of counts of every server, in each of the first `hours`.
+fn used(world: &World, servers: &[Server], hours: i64) -> UsageBatch {
+    let count = |server: &Server, hour| UsageCount {
+        tenant: server.tenant,
+        server: server.id,
+        hour: Timestamp::from_millis(hour * 3_600_000),
+        calls: 1,
+        errors: 0,
+    };
+    let counts = servers.iter().flat_map(|server| (0..hours).map(move |hour| count(server, hour))).collect();
+    UsageBatch { id: world.id(), counts }
 }
