@@ -46,6 +46,16 @@ async fn over_tls_with_an_authority_of_our_own() {
 /// The line in docs/storage.md.
 const RIGHTS: &str = "resetkeys resetchannels ~portico:* &portico:* -@all +ping +info +client|id +get +getdel +evalsha +eval +getrange +set +time +scan +publish +subscribe +xadd +xreadgroup +xautoclaim +xack +xdel +xinfo|consumers +xgroup|create +xgroup|delconsumer";
 
+/// Makes a user with these rights and some more, and the URL of one who signs in as that user.
+fn with_user(servers: &[&services::Redis], url: &str, more: &[&str]) -> String {
+    for server in servers {
+        let rights = RIGHTS.split(' ').chain(more.iter().copied());
+        let words: Vec<_> = ["ACL", "SETUSER", "portico", "on", ">a-password"].into_iter().chain(rights).collect();
+        assert_eq!(server.command(&words).unwrap(), "+OK\r\n");
+    }
+    url.replace("://", "://portico:a-password@")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn as_a_user_who_may_do_nothing_else() {
     let server = services::Redis::acl("portico", "a%40b", RIGHTS).unwrap();
@@ -71,7 +81,9 @@ async fn as_a_user_who_may_do_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn through_sentinels_to_whoever_is_primary() {
     let mut sentinel = services::Sentinel::start().unwrap();
-    let store = connect(&sentinel.url(), &prefix(), clock()).await;
+    let servers = [&sentinel.master, &sentinel.replica];
+    let url = with_user(&servers, &sentinel.url(), &["+role"]);
+    let store = connect(&url, "portico", clock()).await;
     let before = store.put(at("k"), b"v", Keep::Forever).await.unwrap();
     soon("the replica has it", async || sentinel.replica.command(&["DBSIZE"]).is_ok_and(|size| size.starts_with(":1")))
         .await;
@@ -91,6 +103,12 @@ async fn over_a_cluster() {
     let mut cluster = services::Cluster::start(3).unwrap();
     conformance::key_value(async |clock| connect(&cluster.url(), &prefix(), clock).await).await;
     conformance::maintenance(async |clock| connect(&cluster.url(), &prefix(), clock).await).await;
+    let url = cluster.url();
+    let url = with_user(&cluster.nodes().iter().collect::<Vec<_>>(), &url, &["+cluster|slots", "+cluster|info"]);
+    let user = connect(&url, "portico", clock()).await;
+    usage::passes(&user).await;
+    user.put(at("k"), b"v", Keep::Forever).await.unwrap();
+    assert_eq!(user.scan(None, 10).await.unwrap().found.len(), 1);
     let ours = prefix();
     let (one, other) = (connect(&cluster.url(), &ours, clock()).await, connect(&cluster.url(), &ours, clock()).await);
     for key in 0..100 {
