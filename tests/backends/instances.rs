@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use auth::Offered;
 use http::Method;
 use serde_json::json;
-use tests::{Database, Prefix, TestApp, Tokens, World, server};
+use tests::{Places, TestApp, Tokens, World};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -20,28 +20,18 @@ struct Two {
     one: TestApp,
     two: TestApp,
     _following: DropGuard,
-    _own: (Database, Prefix),
 }
 
 impl Two {
     async fn of(world: World) -> Self {
-        let own = (Database::create(&server("TEST_POSTGRES")).await, Prefix::on(&server("TEST_REDIS")));
-        let config = format!(
-            "storage = \"postgres\"\n[postgres]\nurl = \"{}\"\nmax_connections = 5\n[redis]\nurl = \"{}\"\nprefix = \
-             \"{}\"\n[keys]\nmaster = \"{}\"\n",
-            own.0.url,
-            own.1.url,
-            own.1.name,
-            "5a".repeat(32)
-        );
-        let one = TestApp::of(world, &config).await;
+        let one = TestApp::at(Some(Places::create().await), world, "", |store| store).await;
         let two = one.replica().await;
         let stop = CancellationToken::new();
         for app in [&one, &two] {
             let (follower, stop) = (Arc::clone(&app.built.follower), stop.clone());
             tokio::spawn(async move { follower.run(stop).await });
         }
-        Self { one, two, _following: stop.drop_guard(), _own: own }
+        Self { one, two, _following: stop.drop_guard() }
     }
 }
 

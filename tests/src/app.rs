@@ -70,9 +70,14 @@ impl TestApp {
 
     /// The same, over a store that the test puts something in front of.
     pub async fn over(world: World, config: &str, change: impl FnOnce(Store) -> Store) -> Self {
+        Self::at(Places::chosen().await, world, config, change).await
+    }
+
+    /// The same, in these places; in a directory of its own without any.
+    pub async fn at(places: Option<Places>, world: World, config: &str, change: impl FnOnce(Store) -> Store) -> Self {
         let home = Arc::new(tempfile::tempdir().expect("a directory"));
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_795_181_820)));
-        let places = Places::chosen().await.map(Arc::new);
+        let places = places.map(Arc::new);
         let config = places.iter().fold(config.to_owned(), |config, places| places.configuration() + &config);
         let app = Self::start(home, places, clock, 42, &config, change).await;
         app.apply(world.0, false).await;

@@ -26,12 +26,15 @@ impl Places {
     pub async fn chosen() -> Option<Self> {
         match std::env::var("TEST_STORE").as_deref() {
             Err(_) | Ok("sqlite") => None,
-            Ok("postgres") => {
-                let database = Database::create(&server("TEST_POSTGRES")).await;
-                Some(Self { database, prefix: Prefix::on(&server("TEST_REDIS")) })
-            }
+            Ok("postgres") => Some(Self::create().await),
             Ok(other) => panic!("TEST_STORE is {other}: use sqlite or postgres"),
         }
+    }
+
+    /// New ones on the servers that all tests share.
+    pub async fn create() -> Self {
+        let database = Database::create(&server("TEST_POSTGRES")).await;
+        Self { database, prefix: Prefix::on(&server("TEST_REDIS")) }
     }
 
     /// What says so in a configuration; goes before its tables.

@@ -93,7 +93,7 @@ async fn a_shredded_tenant_is_gone_for_every_replica_and_every_copy() {
     }
     // Doing it again by id, as after a failure, is right too.
     shred(&command, &args(&acme.id.to_string(), Some(&acme.id.to_string()))).await.unwrap();
-    let events = running.repos.audit.newest(None, 10).await.unwrap();
+    let events = running.repos.audit.newest(None, None, 10).await.unwrap();
     assert_eq!(events.iter().filter(|event| event.action == "tenant.shredded").count(), 1);
     running.close().await;
     command.close().await;
