@@ -103,7 +103,7 @@ async fn grants_sessions_and_tokens_survive() {
     // What is new is new, and found by those who look for changes.
     let after = use_it(&app).await;
     assert!(works(&app, &after).await);
-    let audit = app.store.repos.audit.newest(None, 100).await.expect("a log");
+    let audit = app.store.repos.audit.newest(None, None, 100).await.expect("a log");
     assert!(audit.iter().any(|event| event.action == "backup.restored"), "{audit:?}");
 }
 
