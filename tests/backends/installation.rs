@@ -221,6 +221,13 @@ impl Replica {
         self.service.output()
     }
 
+    /// The lines of that which are no mere information.
+    pub(crate) fn complaints(&self) -> String {
+        let log = self.log();
+        let lines = log.lines().filter(|line| line.contains(" WARN ") || line.contains(" ERROR "));
+        lines.fold(String::new(), |text, line| text + line + "\n")
+    }
+
     /// Ends it as a power cut would.
     pub(crate) fn kill9(&mut self) {
         self.service.kill9();

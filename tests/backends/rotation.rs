@@ -68,7 +68,7 @@ async fn one(site: &Balanced, visitor: &Visitor, number: u32) -> Option<String> 
     };
     match answer {
         Ok(answer) if answer.status == wanted || (what == "a question" && answer.status == 200) => None,
-        Ok(answer) => Some(format!("{what}: {} {}", answer.status, answer.body)),
+        Ok(answer) => Some(format!("{what}: {}, request {:?}", answer.status, answer.header("x-request-id"))),
         Err(error) => Some(format!("{what}: {error:#}")),
     }
 }
@@ -102,7 +102,8 @@ async fn keys_rotate_under_requests() {
     stop.store(true, Ordering::Relaxed);
     let (sent, failed) = running.await.expect("it ends");
     println!("{sent} requests in {:?}, {} failed", start.elapsed(), failed.len());
-    assert!(failed.is_empty(), "{} of {sent} failed:\n{}", failed.len(), failed.join("\n"));
+    let complaints: String = replicas.iter().map(Replica::complaints).collect();
+    assert!(failed.is_empty(), "{} of {sent} failed:\n{}\n{complaints}", failed.len(), failed.join("\n"));
     let expected = start.elapsed().as_secs() * RATE;
     assert!(u64::from(sent) * 10 > expected * 8, "{sent} requests are too few for {expected}");
 
