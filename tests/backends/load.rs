@@ -84,7 +84,7 @@ impl Load {
         for (number, person) in (0..).zip(people) {
             let actor = Actor::new(number, person, Arc::clone(&ledger), Dice::new(seed ^ (number << 32)));
             let (site, gate, stop): (_, Arc<RwLock<()>>, _) = (Arc::clone(&site), Arc::clone(&gate), Arc::clone(&stop));
-            actors.spawn(async move { actor.work(&*site, &gate, &stop).await });
+            actors.spawn(async move { actor.work(&site, &gate, &stop).await });
         }
         Self { site, ledger, gate, stop, actors }
     }

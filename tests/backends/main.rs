@@ -1,5 +1,6 @@
 //! The real binary on real servers: races, crashes, outages, several replicas. `cargo xtask backends` builds it and
 //! starts the servers.
+#![expect(clippy::print_stdout, reason = "what was measured, and how to repeat it")]
 
 mod crash;
 mod installation;

@@ -23,8 +23,11 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// How long one that needs nothing may take.
 const AT_ONCE: Duration = Duration::from_secs(4);
 
-/// How a backend goes away.
-const WAYS: [(&str, fn(&Cut)); 3] = [("refuses", Cut::refuse), ("is frozen", Cut::freeze), ("resets", Cut::reset)];
+/// How a backend goes away, in words and in deed.
+type Way = (&'static str, fn(&Cut));
+
+/// Every one.
+const WAYS: [Way; 3] = [("refuses", Cut::refuse), ("is frozen", Cut::freeze), ("resets", Cut::reset)];
 
 /// An installation whose connections can be cut, with two replicas and somebody who is at work.
 struct Installed {
@@ -62,7 +65,7 @@ async fn within<T>(patience: Duration, what: &str, request: impl Future<Output =
 
 /// The answer that tells a client to come again, as OAuth says it.
 #[track_caller]
-fn put_off(what: &str, answer: Answer) {
+fn put_off(what: &str, answer: &Answer) {
     assert_eq!(answer.status, 503, "{what}: {}", answer.body);
     assert_eq!(answer.json()["error"], "temporarily_unavailable", "{what}: {}", answer.body);
     assert!(answer.header("retry-after").is_some(), "{what}: {:?}", answer.headers);
@@ -97,13 +100,13 @@ async fn postgres_may_go_and_come_back() {
             assert!(answer.body.to_lowercase().contains("postgres"), "which one is away? {}", answer.body);
             let client = Client::known(&replica.live, &id);
             calls(replica, &tokens.access).await;
-            put_off("a refresh", within(DEADLINE, "a refresh", client.refresh(&tokens.refresh)).await);
-            put_off("a code", within(DEADLINE, "a code", client.redeem("a-code-that-may-be-known", DEMO)).await);
+            put_off("a refresh", &within(DEADLINE, "a refresh", client.refresh(&tokens.refresh)).await);
+            put_off("a code", &within(DEADLINE, "a code", client.redeem("a-code-that-may-be-known", DEMO)).await);
             let metadata =
                 json!({ "redirect_uris": [tests::REDIRECT], "token_endpoint_auth_method": "none" }).to_string();
             let headers = [("content-type", "application/json")];
             let registered = replica.site().send(Method::POST, "/oauth/register", &headers, &metadata);
-            put_off("a registration", within(DEADLINE, "a registration", registered).await);
+            put_off("a registration", &within(DEADLINE, "a registration", registered).await);
             let mut browser = Browser::with_cookies(&replica.live, cookies.clone());
             for path in ["/grants", "/t/acme", &client.authorize_path(DEMO)] {
                 let page = within(DEADLINE, path, browser.get(path)).await;

@@ -45,7 +45,7 @@ impl<'a> Client<'a> {
     }
 
     /// The same as [`Client::register`], of an installation that may be away; or the answer that says no.
-    pub async fn try_register(site: &'a dyn Site, name: &str) -> Result<Result<Self, Answer>> {
+    pub async fn try_register(site: &'a dyn Site, name: &str) -> Result<Result<Self, Box<Answer>>> {
         let metadata = json!({
             "client_name": name,
             "redirect_uris": [REDIRECT],
@@ -55,7 +55,7 @@ impl<'a> Client<'a> {
         let headers = [("content-type", "application/json")];
         let answer = site.try_send(Method::POST, "/oauth/register", &headers, &metadata.to_string()).await?;
         if answer.status != 201 {
-            return Ok(Err(answer));
+            return Ok(Err(Box::new(answer)));
         }
         Ok(Ok(Self { site, id: answer.json()["client_id"].as_str().expect("an id").to_owned() }))
     }

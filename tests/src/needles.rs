@@ -1,6 +1,6 @@
 //! Looking for secrets where there should be none, in every form that hides nothing.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write as _};
 
 use base64::{
     Engine as _,
@@ -60,13 +60,19 @@ impl Needles {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Plain, hexadecimal, base64 (of either alphabet, at any place of a longer text) and URL-encoded.
 fn forms(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let lower = hex(secret);
-    let percent: String = secret.iter().map(|byte| format!("%{byte:02X}")).collect();
+    let percent = secret.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "%{byte:02X}");
+        text
+    });
     let encoded: String = url::form_urlencoded::byte_serialize(secret).collect();
     let mut forms = vec![
         ("plain", secret.to_vec()),

@@ -150,5 +150,5 @@ impl Drop for Prefix {
 fn random() -> String {
     let mut bytes = [0; 8];
     OsEntropy.fill(&mut bytes);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:016x}", u64::from_be_bytes(bytes))
 }

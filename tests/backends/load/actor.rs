@@ -90,7 +90,7 @@ impl Actor {
         let name = format!("Client {} of actor {}", self.clients, self.number);
         let client = match Client::try_register(site, &name).await {
             Ok(Ok(client)) => client,
-            Ok(Err(answer)) => return Err(Trouble::Refused(Box::new(answer))),
+            Ok(Err(answer)) => return Err(Trouble::Refused(answer)),
             Err(error) => return Err(Trouble::Away(error.to_string())),
         };
         let code = self.code(&client, browser).await?;

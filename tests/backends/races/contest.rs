@@ -88,7 +88,7 @@ impl Ground {
             Contest::Code | Contest::Rotation => {
                 let (user, server) = self.owner.get_or_try_init(async || self.settle().await).await?;
                 let grant = self.grant(user, server);
-                let code = self.code(&grant, hash(&key));
+                let code = Self::code(&grant, hash(&key));
                 self.repos()?.grants.authorize(&grant, &code, &self.audit("grant.requested")).await?;
                 if contest == Contest::Rotation {
                     let (refresh, audit) = (self.refresh(grant.id, hash(&key), None), self.audit("grant.created"));
@@ -238,7 +238,7 @@ impl Ground {
         }
     }
 
-    fn code(&self, grant: &Grant, hash: TokenHash) -> Code {
+    fn code(grant: &Grant, hash: TokenHash) -> Code {
         Code {
             hash,
             grant: grant.id,
