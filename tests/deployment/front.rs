@@ -80,9 +80,13 @@ impl Front {
     }
 
     fn await_certificate(mut self) -> Self {
-        let issued = self.caddy.home().join(format!("caddy/certificates/local/{NAME}/{NAME}.crt"));
-        let listening = self.health.address();
-        let ready = self.caddy.wait(|| issued.exists() && std::net::TcpStream::connect(listening).is_ok());
+        let (authority, tls, health) = (self.authority(), self.tls.number(), self.health.address());
+        // It listens before it has made its authority, and that before it has the certificate.
+        let ready = self.caddy.wait(|| {
+            fs::read_to_string(&authority).is_ok_and(|pem| pem.trim_end().ends_with("-----END CERTIFICATE-----"))
+                && std::net::TcpStream::connect(health).is_ok()
+                && Visitor::new(Ipv4Addr::LOCALHOST, tls, &authority).shakes_hands()
+        });
         ready.unwrap_or_else(|error| panic!("{error:#}"));
         self
     }

@@ -1,7 +1,7 @@
 //! Somebody out there, who reaches the installation over TLS by its name.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     path::Path,
     sync::Arc,
     time::Duration,
@@ -15,7 +15,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, ClientConnection, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 use tests::{Answer, Site};
@@ -48,6 +48,20 @@ impl Visitor {
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let config = config.expect("versions").with_root_certificates(roots).with_no_client_auth();
         Self { from, to: ([127, 0, 0, 1], port).into(), tls: TlsConnector::from(Arc::new(config)) }
+    }
+
+    /// Whether the name has a certificate there by now.
+    pub(crate) fn shakes_hands(&self) -> bool {
+        let name = NAME.try_into().expect("a name");
+        let connection = ClientConnection::new(Arc::clone(self.tls.config()), name);
+        let stream = TcpStream::connect(self.to);
+        let (Ok(mut connection), Ok(mut stream)) = (connection, stream) else { return false };
+        while connection.is_handshaking() {
+            if connection.complete_io(&mut stream).is_err() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Sends a request; the answer's body can still be coming.

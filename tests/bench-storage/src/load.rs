@@ -146,14 +146,14 @@ impl Caller {
     /// Calls one verb again and again; how long each call took.
     async fn run(&mut self, verb: Verb, end: Instant) -> anyhow::Result<Vec<Duration>> {
         let mut times = Vec::new();
-        // What is used up is halved: take has the first half, delete the second.
-        let enough = match verb {
-            Verb::Insert => self.most,
-            Verb::Take => self.stock.len().div_ceil(2),
-            Verb::Delete => self.stock.len(),
-            Verb::Get | Verb::Put | Verb::Replace => usize::MAX,
+        // What is used up is halved between take and delete, so that there must be two, however long they take.
+        let (least, enough) = match verb {
+            Verb::Insert => (2, self.most),
+            Verb::Take => (1, self.stock.len() / 2),
+            Verb::Delete => (1, self.stock.len()),
+            Verb::Get | Verb::Put | Verb::Replace => (1, usize::MAX),
         };
-        while times.len() < enough && (times.is_empty() || Instant::now() < end) {
+        while times.len() < enough && (times.len() < least || Instant::now() < end) {
             times.push(self.call(verb, times.len()).await?);
         }
         Ok(times)

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// How many values, and how often: the middle one of these is shown.
-const VALUES: u32 = 20_000;
+const VALUES: u32 = 2_000;
 const ROUNDS: usize = 9;
 
 /// Prints what sealing and opening a value cost.
