@@ -109,7 +109,7 @@ impl Bench {
             kind,
             name: format!("Provider {slug}").parse().unwrap(),
             client_id: format!("client of {slug}"),
-            client_secret: Secret::new(format!("secret of {slug}")),
+            client_secret: Some(Secret::new(format!("secret of {slug}"))),
             endpoints,
             created_at: self.clock.now(),
         };

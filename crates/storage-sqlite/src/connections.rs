@@ -50,7 +50,7 @@ impl Sqlite {
             kind: word("connection.kind", &row.kind)?,
             name: word("connection.name", &row.name)?,
             client_id: row.client_id,
-            client_secret: self.open_text(secret_place(&id, owner), &row.client_secret).await?,
+            client_secret: self.open_unless_damaged(secret_place(&id, owner), &row.client_secret).await?,
             endpoints: from_json("connection.endpoints", &row.endpoints)?,
             created_at: time(row.created_at),
         })
@@ -64,7 +64,8 @@ impl Sqlite {
     }
 
     async fn seal_secret(&self, connection: &Connection) -> Result<Vec<u8>> {
-        let secret = connection.client_secret.expose().as_bytes();
+        let damaged = || StorageError::damaged("connection.client_secret", "there is none to seal");
+        let secret = connection.client_secret.as_ref().ok_or_else(damaged)?.expose().as_bytes();
         self.0.sealer.seal_column(secret_place(&connection.id, connection.owner), secret).await
     }
 }

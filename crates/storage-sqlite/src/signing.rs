@@ -23,8 +23,12 @@ impl SigningKeys for Sqlite {
                 .map_err(failed)?;
         let mut keys = Vec::with_capacity(rows.len());
         for row in rows {
+            // What the others signed goes on to verify.
+            let Some(private) = self.open_unless_damaged(private_place(&row.kid), &row.private).await? else {
+                continue;
+            };
             keys.push(SigningKey {
-                private: self.open_text(private_place(&row.kid), &row.private).await?,
+                private,
                 kid: row.kid,
                 algorithm: row.algorithm,
                 state: word("signing_key.state", &row.state)?,

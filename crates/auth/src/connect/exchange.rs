@@ -67,7 +67,8 @@ pub(super) fn client(auth: &Auth, connection: &Connection, at: &OauthEndpoints) 
         .set_token_uri(TokenUrl::from_url(at.token.clone()))
         .set_auth_type(at.auth.clone())
         .set_redirect_uri(redirect);
-    Ok(match connection.client_secret.expose() {
+    let secret = connection.client_secret.as_ref();
+    Ok(match secret.ok_or(ConnectError::Misconfigured("its client secret does not open"))?.expose() {
         "" => client,
         secret => client.set_client_secret(ClientSecret::new(secret.to_owned())),
     })

@@ -78,10 +78,22 @@ impl Store {
         Self { sessions, clock: Arc::clone(clock), entropy: Arc::clone(entropy), idle, longest }
     }
 
+    /// One that is damaged is none: its browser signs in again.
+    async fn read(&self, id: &str) -> std::result::Result<Option<Kept<Session>>, StorageError> {
+        match self.sessions.get(id).await {
+            Err(StorageError::Damaged { logged: true, .. }) => Ok(None),
+            Err(error @ StorageError::Damaged { .. }) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a session is damaged");
+                Ok(None)
+            }
+            read => read,
+        }
+    }
+
     /// Lets a session that is being used live on, if enough of its idle time has passed.
     pub(super) async fn renew(&self, id: &Id) -> std::result::Result<(), StorageError> {
         let id = id.to_string();
-        let Some(Kept { value, revision, keep }) = self.sessions.get(&id).await? else { return Ok(()) };
+        let Some(Kept { value, revision, keep }) = self.read(&id).await? else { return Ok(()) };
         let gained = match (self.sessions.keep(&value).until(), keep.until()) {
             (Some(new), Some(old)) => new.since(old),
             _ => Duration::ZERO,
@@ -99,7 +111,7 @@ impl Store {
     async fn overwrite(&self, record: &Record) -> Result<()> {
         let id = record.id.to_string();
         for _ in 0..TRIES {
-            let Some(found) = self.sessions.get(&id).await.map_err(failed)? else { return Ok(()) };
+            let Some(found) = self.read(&id).await.map_err(failed)? else { return Ok(()) };
             let session = Session::of(found.value.created_at, record);
             if self.sessions.replace(&id, found.revision, &session).await.map_err(failed)?.is_some() {
                 return Ok(());
@@ -148,7 +160,7 @@ impl SessionStore for Store {
     }
 
     async fn load(&self, id: &Id) -> Result<Option<Record>> {
-        let Some(found) = self.sessions.get(&id.to_string()).await.map_err(failed)? else { return Ok(None) };
+        let Some(found) = self.read(&id.to_string()).await.map_err(failed)? else { return Ok(None) };
         let expires = found.value.created_at + self.longest;
         let expiry_date = OffsetDateTime::from_unix_timestamp(expires.seconds())
             .map_err(|_| Error::Decode("the session's age is out of range".to_owned()))?;
@@ -193,6 +205,20 @@ mod tests {
     fn record(value: i32) -> Record {
         let data = [("n".to_owned(), Value::from(value))].into_iter().collect();
         Record { id: Id(0), data, expiry_date: OffsetDateTime::UNIX_EPOCH }
+    }
+
+    #[tokio::test]
+    async fn a_damaged_session_is_none() {
+        let Bench { kv, store, .. } = bench();
+        let mut made = record(1);
+        store.create(&mut made).await.unwrap();
+        let key = hash_hex(&made.id.to_string());
+        let place = Place { owner: Owner::Platform, collection: Session::COLLECTION, key: &key };
+        kv.put(place, b"no session", Keep::Forever).await.unwrap();
+        assert!(store.load(&made.id).await.unwrap().is_none());
+        store.renew(&made.id).await.unwrap();
+        store.save(&made).await.unwrap();
+        store.delete(&made.id).await.unwrap();
     }
 
     #[tokio::test]

@@ -51,13 +51,13 @@ pub(super) fn run(what: &Tenant) -> anyhow::Result<()> {
     telemetry::start(&config.log);
     on_a_runtime(async {
         let store = Store::open(&config).await?;
-        let done = shred(&store, args).await;
+        let done = shred(&store, args, PATIENCE).await;
         store.close().await;
         done
     })
 }
 
-async fn shred(store: &Store, args: &Shred) -> anyhow::Result<()> {
+async fn shred(store: &Store, args: &Shred, patience: Duration) -> anyhow::Result<()> {
     for file in &args.keys_backup {
         // Before anything is done that cannot be undone.
         std::fs::File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
@@ -75,7 +75,7 @@ async fn shred(store: &Store, args: &Shred) -> anyhow::Result<()> {
     let again =
         || format!("{name} is not shredded everywhere. Do it again with `portico tenant shred {id} --yes {id}`");
     let existed = store.registry().shred_tenant(id).await.with_context(again)?;
-    forgotten_everywhere(store, Owner::Tenant(id)).await.with_context(again)?;
+    forgotten_everywhere(store, Owner::Tenant(id), patience).await.with_context(again)?;
     let what = if existed { "is deleted, and its keys are" } else { "was gone; its keys are" };
     print(format_args!("{name} {what} destroyed and forgotten by every replica.\n"))
 }
@@ -118,10 +118,10 @@ fn confirmed(args: &Shred, id: TenantId, name: &str) -> anyhow::Result<bool> {
 }
 
 /// Returns when no replica that is alive can open anything of the owner's, and no key is stored.
-async fn forgotten_everywhere(store: &Store, owner: Owner) -> anyhow::Result<()> {
+async fn forgotten_everywhere(store: &Store, owner: Owner, patience: Duration) -> anyhow::Result<()> {
     for _ in 0..TRIES {
         let sequence = store.repos.changes.data_keys_changed(&[owner]).await?;
-        let behind = storage::taken_in_everywhere(&*store.repos.replicas, &*store.clock, sequence, PATIENCE).await?;
+        let behind = storage::taken_in_everywhere(&*store.repos.replicas, &*store.clock, sequence, patience).await?;
         if !behind.is_empty() {
             let ids: Vec<String> = behind.iter().map(|replica| replica.id.to_string()).collect();
             bail!("these replicas may still have the keys in memory: {}. Stop them, or wait for them", ids.join(", "));

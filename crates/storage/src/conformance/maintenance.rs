@@ -159,7 +159,21 @@ pub(super) async fn finds_and_rewrites_every_column(world: &World, repos: Repos,
     let other = &found[&name("connection.client_secret", ours.id.bytes())];
     assert!(store.rewrite_column(column, b"other bytes").await.unwrap());
     assert!(!store.rewrite_column(column, b"late").await.unwrap(), "they are not the same any more");
+    // It does not open now, and nothing else fails.
+    let damaged = repos.connections.connection(theirs.id).await.unwrap().unwrap();
+    assert!(damaged.client_secret.is_none());
+    assert!(repos.connections.update(&damaged, &world.audit("a")).await.is_err(), "and is not sealed anew");
+    let listed = repos.connections.list(ConnectionOwner::Tenant(server.tenant)).await.unwrap();
+    assert_eq!(listed.len(), 1);
     let now = columns(store, 1).await;
     assert_eq!(now[&name("connection.client_secret", theirs.id.bytes())].sealed, b"other bytes");
     assert_eq!(now[&name("connection.client_secret", ours.id.bytes())].sealed, other.sealed);
+    repos.connections.update(&theirs, &world.audit("a")).await.unwrap();
+    let repaired = repos.connections.connection(theirs.id).await.unwrap().unwrap();
+    assert_eq!(repaired.client_secret.unwrap().expose(), "secret of theirs");
+
+    let private = &found[&name("signing_key.private", b"kid")];
+    assert!(store.rewrite_column(private, &private.sealed[1..]).await.unwrap());
+    assert!(repos.signing.all().await.unwrap().is_empty(), "what others signed goes on to verify");
+    assert!(!repos.signing.insert_first(&key, &world.audit("a")).await.unwrap(), "it is still there");
 }

@@ -116,7 +116,7 @@ impl World {
             kind: ConnectionKind::Oidc,
             name: "A provider".parse().unwrap(),
             client_id: "portico".to_owned(),
-            client_secret: Secret::new(format!("secret of {slug}")),
+            client_secret: Some(Secret::new(format!("secret of {slug}"))),
             endpoints: Endpoints { issuer: Some("https://id.example.com".into()), ..Endpoints::default() },
             created_at: self.now(),
         }

@@ -64,8 +64,9 @@ pub struct Connection {
     pub name: Name,
     /// Our id there.
     pub client_id: String,
-    /// Our secret there. A sealed column.
-    pub client_secret: Secret,
+    /// Our secret there; empty if we have none. A sealed column: `None` if it does not open, which is no
+    /// reason for other connections to fail. Never written as `None`.
+    pub client_secret: Option<Secret>,
     /// Where it is.
     pub endpoints: Endpoints,
     /// Since when.

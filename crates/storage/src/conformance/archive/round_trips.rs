@@ -63,7 +63,7 @@ pub(in super::super) async fn come_back_as_they_were(from: Box<dyn Home>, to: Bo
     let last = source.values.put(place(tenant, VISITS, "one"), b"anew", Keep::Forever).await.unwrap();
     assert!(revision.0 > last.0 + 1_000_000, "{revision:?}: the source has given many since");
     let connections = repos.connections.list(ConnectionOwner::Platform).await.unwrap();
-    assert_eq!(connections[0].client_secret.expose(), "secret of google");
+    assert_eq!(connections[0].client_secret.as_ref().unwrap().expose(), "secret of google");
     assert_eq!(repos.signing.all().await.unwrap()[0].private.expose(), "private");
     let restored_head = repos.changes.head().await.unwrap();
     assert!(restored_head > head + 1_000_000, "{restored_head}");
