@@ -257,13 +257,13 @@ pub(super) async fn a_deleted_tenant_gets_nothing_new(world: &World, repos: Repo
         let moved = Server { slug: "moved".parse().unwrap(), ..old.clone() };
         let (made, id) = (connection.clone(), tenant.id);
         let (one, two, three, four, five) = (repos.clone(), repos.clone(), repos.clone(), repos.clone(), repos.clone());
-        let [a, b, c, d, e] = [(); 5].map(|()| world.audit("a"));
+        let [joined, made_one, removed, linked, renamed] = [(); 5].map(|()| world.audit("a"));
         let calls: Vec<Call<Result<()>>> = vec![
-            Box::pin(async move { one.tenants.put_member(&member, &a).await }),
-            Box::pin(async move { two.servers.create(&new, &first, &b).await }),
-            Box::pin(async move { three.tenants.delete(id, &c).await.map(drop) }),
-            Box::pin(async move { four.connections.create(&made, &d).await }),
-            Box::pin(async move { five.servers.update(&moved, &e).await }),
+            Box::pin(async move { one.tenants.put_member(&member, &joined).await }),
+            Box::pin(async move { two.servers.create(&new, &first, &made_one).await }),
+            Box::pin(async move { three.tenants.delete(id, &removed).await.map(drop) }),
+            Box::pin(async move { four.connections.create(&made, &linked).await }),
+            Box::pin(async move { five.servers.update(&moved, &renamed).await }),
         ];
         assert!(count(round, calls).await >= 1, "at least the removal: round {round}");
         assert!(repos.tenants.tenant(tenant.id).await.unwrap().is_none());
