@@ -319,7 +319,7 @@ async fn archives_conform() {
 async fn archives_that_are_refused_leave_nothing() {
     let files = Files::new();
     let fresh = async || Box::new(Home(files.next())) as Box<dyn conformance::Home>;
-    conformance::refused_archives(&fresh, &fresh).await;
+    conformance::refused_archives(&fresh, &fresh, 500).await;
 }
 
 /// A table or a column that no archive has would be lost without a word.

@@ -47,9 +47,13 @@ pub async fn archives(from: impl AsyncFn() -> Box<dyn Home>, to: impl AsyncFn() 
     archive::are_read_of_older_schemas(from().await, to().await).await;
 }
 
-/// What a restore refuses, leaving everything as it was.
-pub async fn refused_archives(from: impl AsyncFn() -> Box<dyn Home>, to: impl AsyncFn() -> Box<dyn Home>) {
-    archive::cut_and_changed_files(from().await, to().await).await;
+/// What a restore refuses, leaving everything as it was. Files are cut and changed at `trials` places.
+pub async fn refused_archives(
+    from: impl AsyncFn() -> Box<dyn Home>,
+    to: impl AsyncFn() -> Box<dyn Home>,
+    trials: usize,
+) {
+    archive::cut_and_changed_files(from().await, to().await, trials).await;
     archive::foreign_files_and_keys(&from, to().await).await;
     archive::other_versions(from().await, to().await).await;
     archive::what_is_not_empty(&from, to().await).await;

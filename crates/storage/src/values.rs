@@ -131,7 +131,7 @@ impl<T: Stored> Values<T> {
 
     /// Reads a value.
     pub async fn get(&self, key: &str) -> Result<Option<Kept<T>>> {
-        self.kv.get(self.place(&T::KEYS.stored(key))).await?.map(found).transpose()
+        self.kv.get(self.place(&T::KEYS.stored(key))).await?.as_ref().map(found).transpose()
     }
 
     /// Writes a value, whatever was there. The last of several callers stays.
@@ -146,7 +146,7 @@ impl<T: Stored> Values<T> {
 
     /// Removes a value and returns it. Of several callers, exactly one gets it.
     pub async fn take(&self, key: &str) -> Result<Option<Kept<T>>> {
-        self.kv.take(self.place(&T::KEYS.stored(key))).await?.map(found).transpose()
+        self.kv.take(self.place(&T::KEYS.stored(key))).await?.as_ref().map(found).transpose()
     }
 
     /// Writes a value if the one there is of revision `expected`. Of several callers with the same
@@ -166,7 +166,7 @@ impl<T: Stored> Values<T> {
     }
 }
 
-fn found<T: Stored>(entry: Entry) -> Result<Kept<T>> {
+fn found<T: Stored>(entry: &Entry) -> Result<Kept<T>> {
     let Collection { name, format, reads, .. } = T::COLLECTION;
     let value = match entry.format {
         current if current == format => serde_json::from_slice(&entry.value).ok(),

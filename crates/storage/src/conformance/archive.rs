@@ -56,7 +56,7 @@ struct Files {
     keys: String,
 }
 
-fn place<'a>(owner: Owner, collection: Collection, key: &'a str) -> Place<'a> {
+fn place(owner: Owner, collection: Collection, key: &str) -> Place<'_> {
     Place { owner, collection, key }
 }
 
@@ -212,19 +212,19 @@ impl Files {
             changed.extend(change(&table, line.clone()));
         }
         let rows = changed.iter().filter(|line| line.is_array()).count();
-        let body: String = changed.iter().map(|line| format!("{line}\n")).collect();
+        let body: String = changed.iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect();
         let digest: [u8; 32] = Sha256::digest(&body).into();
         let place = seal_place(changed[0]["backup"].as_str().unwrap());
-        let sealed = sealer.seal(Owner::Platform, &place, &digest);
-        let (sealed, sha256) = (BASE64.encode(sealed.await.unwrap()), archive::hex(&digest));
-        let end = json!({ "rows": rows, "sha256": sha256, "sealed": sealed });
+        let closed = sealer.seal(Owner::Platform, &place, &digest).await.unwrap();
+        let (closed, sha256) = (BASE64.encode(closed), archive::hex(&digest));
+        let end = json!({ "rows": rows, "sha256": sha256, "sealed": closed });
         Self { data: format!("{body}{end}\n"), keys: self.keys.clone() }
     }
 
     /// The keys file without the lines of an owner.
     fn without(&self, owner: Owner) -> Self {
         let whose = format!("\"owner\":\"{owner}\"");
-        let keys = self.keys.lines().filter(|line| !line.contains(&whose)).map(|line| format!("{line}\n")).collect();
+        let keys = self.keys.lines().filter(|line| !line.contains(&whose)).flat_map(|line| [line, "\n"]).collect();
         Self { data: self.data.clone(), keys }
     }
 }

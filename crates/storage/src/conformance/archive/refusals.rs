@@ -6,8 +6,14 @@ use crate::{
     archive::{ArchiveError, File, OLDEST},
 };
 
-/// Every how many bytes a file is cut or changed: not a divisor of any line's length, so that all parts are met.
-const STEP: usize = 499;
+/// Where a file is cut and changed: at `trials` places, evenly spread over the beginnings of its lines and others.
+fn places(bytes: &[u8], trials: usize) -> Vec<usize> {
+    let lines = (1..bytes.len()).filter(|at| bytes[at - 1] == b'\n');
+    let mut places: Vec<usize> = (0..bytes.len()).step_by(499).chain(lines).collect();
+    places.sort_unstable();
+    let step = places.len().div_ceil(trials);
+    places.into_iter().step_by(step).chain([bytes.len() - 1]).collect()
+}
 
 /// That nothing was left: neither a row nor a key.
 async fn assert_empty(target: &Target, what: &str) {
@@ -16,7 +22,7 @@ async fn assert_empty(target: &Target, what: &str) {
     assert_eq!(target.keys.count_owners().await.unwrap(), 0, "{what}");
 }
 
-pub(in super::super) async fn cut_and_changed_files(from: Box<dyn Home>, to: Box<dyn Home>) {
+pub(in super::super) async fn cut_and_changed_files(from: Box<dyn Home>, to: Box<dyn Home>, trials: usize) {
     let source = Installation::new(from, 1).await;
     let files = source.backup().await;
     let target = Target::new(&*to).await;
@@ -26,15 +32,13 @@ pub(in super::super) async fn cut_and_changed_files(from: Box<dyn Home>, to: Box
         assert!(restored.is_err(), "{what}");
         restored.unwrap_err()
     };
-    let cuts = |length| (0..length).step_by(STEP).chain([length - 1]);
-    let line_ends = |bytes: &[u8]| -> Vec<usize> { (1..bytes.len()).filter(|at| bytes[at - 1] == b'\n').collect() };
-    for at in cuts(data.len()).chain(line_ends(data)) {
+    for at in places(data, trials) {
         refused(&data[..at], keys, format!("data cut at {at}")).await;
         let mut changed = data.to_vec();
         changed[at] ^= 1;
         refused(&changed, keys, format!("data changed at {at}")).await;
     }
-    for at in cuts(keys.len()).chain(line_ends(keys)) {
+    for at in places(keys, trials) {
         refused(data, &keys[..at], format!("keys cut at {at}")).await;
         let mut changed = keys.to_vec();
         changed[at] ^= 1;
