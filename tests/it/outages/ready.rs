@@ -162,7 +162,7 @@ impl<'a> Ready<'a> {
             }
             (_, "/t/acme/{draft}/review") => {
                 let method = std::mem::replace(&mut self.method, Method::POST);
-                self.path = "/t/acme/new".to_owned();
+                self.path = "/t/acme/new".into();
                 self.registration().await;
                 let made = self.send().await.expect(303);
                 (self.method, self.path) = (method, made.location().to_owned());
@@ -186,13 +186,13 @@ impl<'a> Ready<'a> {
     async fn setup(&mut self) {
         let link = self.bench.app.built.setup.issue().await.expect("the store");
         let Some(link) = link else { return };
-        self.path = link.url.expose().strip_prefix(ORIGIN).expect("a link of ours").to_owned();
+        self.path = link.url.expose().strip_prefix(ORIGIN).expect("a link of ours").into();
         let path = self.path.clone();
         let page = self.browser().get(&path).await.expect(200);
         if self.method == Method::POST {
             // Not one that completes set-up: that can be done once.
             let (csrf, token) = (page.field("csrf"), page.field("token"));
-            self.path = "/setup".to_owned();
+            self.path = "/setup".into();
             let fields = [("name", "Ann"), ("email", "ann@example.com"), ("password", "short"), ("tenant", "home")];
             let fields: Vec<_> = [("csrf", &*csrf), ("token", &*token)].into_iter().chain(fields).collect();
             self.form(&fields);
@@ -218,7 +218,7 @@ impl<'a> Ready<'a> {
             "/oauth/authorize of an absent client" => {
                 self.path = authorize.replace("client_id=c_", "client_id=d_");
             }
-            "/oauth/consent of an absent transaction" => self.path = "/oauth/consent?txn=x".to_owned(),
+            "/oauth/consent of an absent transaction" => self.path = "/oauth/consent?txn=x".into(),
             path if path.starts_with("/oauth/callback") => {}
             path => {
                 let page = self.browser().follow(&authorize).await.expect(200);
@@ -241,7 +241,7 @@ impl<'a> Ready<'a> {
             self.headers.push(("content-type", "application/json".to_owned()));
             return;
         }
-        self.path = "/oauth/token".to_owned();
+        self.path = "/oauth/token".into();
         let (client, mut owen) = (&self.bench.client, self.bench.people["owen"].clone());
         let id = if what.ends_with("client") { "c_absent" } else { &*client.id };
         match what.rsplit("for ").next().expect("a part") {
@@ -263,7 +263,7 @@ impl<'a> Ready<'a> {
 
     async fn call(&mut self, what: &str) {
         let (path, token) = what.split_once(' ').expect("a path and a token");
-        self.path = path.to_owned();
+        self.path = path.into();
         let (headers, body) = modern("tools/list", json!({}));
         (self.headers, self.body) = (headers, body);
         let token = match token {
