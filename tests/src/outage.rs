@@ -128,6 +128,7 @@ switched! {
     }
     Changes {
         fn head() -> u64;
+        fn oldest() -> u64;
         fn since(sequence: u64, limit: u32) -> Vec<Change>;
         fn data_keys_changed(owners: &[Owner]) -> u64;
     }

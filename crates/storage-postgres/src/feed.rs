@@ -16,6 +16,14 @@ impl Changes for Postgres {
         count("change.sequence", head)
     }
 
+    async fn oldest(&self) -> Result<u64> {
+        let oldest = sqlx::query_scalar!(r#"SELECT coalesce(min(sequence), 0) AS "oldest!" FROM change"#)
+            .fetch_one(self.read())
+            .await
+            .map_err(failed)?;
+        count("change.sequence", oldest)
+    }
+
     async fn since(&self, sequence: u64, limit: u32) -> Result<Vec<Change>> {
         let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
         let rows = sqlx::query!(

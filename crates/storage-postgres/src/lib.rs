@@ -33,6 +33,7 @@ mod servers;
 mod shredding;
 mod signing;
 mod tenants;
+mod trimming;
 mod usage;
 mod users;
 

@@ -49,8 +49,9 @@ impl Maintenance for Postgres {
         let grants = Grants::purge(self, now - TOMBSTONE_LIFE, limit).await?;
         let replicas = self.purge_replicas(now - REPLICA_MEMORY, limit).await?;
         let shredded = self.finish_shredding(limit).await?;
+        let changes = self.trim_feed(now, limit).await?;
         let usage = Usage::purge(self, now, limit).await?;
-        Ok(values + clients + grants + replicas + shredded + usage)
+        Ok(values + clients + grants + replicas + shredded + changes + usage)
     }
 
     async fn count(&self) -> Result<u64> {

@@ -45,6 +45,14 @@ impl Changes for Sqlite {
         count("change.sequence", head)
     }
 
+    async fn oldest(&self) -> Result<u64> {
+        let oldest = sqlx::query_scalar!(r#"SELECT coalesce(min(sequence), 0) AS "oldest!: i64" FROM change"#)
+            .fetch_one(self.read())
+            .await
+            .map_err(failed)?;
+        count("change.sequence", oldest)
+    }
+
     async fn since(&self, sequence: u64, limit: u32) -> Result<Vec<Change>> {
         let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
         let rows = sqlx::query!(

@@ -27,6 +27,7 @@ mod servers;
 mod shredding;
 mod signing;
 mod tenants;
+mod trimming;
 mod usage;
 mod users;
 

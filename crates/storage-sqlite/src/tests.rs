@@ -65,6 +65,16 @@ async fn maintenance_conforms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn trimming_conforms() {
+    let files = Files::new();
+    conformance::trimming(async |clock, _| {
+        let store = open(&files.next(), conformance::sealer().await, clock).await.unwrap();
+        (store.repos(), store)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sealed_columns_conform() {
     let files = Files::new();
     conformance::sealed_columns(async |clock, bus| {

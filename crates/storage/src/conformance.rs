@@ -21,6 +21,7 @@ mod replicas;
 mod rotations;
 mod servers;
 mod tenants;
+mod trimming;
 mod usage;
 mod world;
 
@@ -82,6 +83,13 @@ pub async fn maintenance<K: KeyValue + Maintenance + 'static>(make: impl AsyncFn
     maintenance::finds_every_value_once(&world, &fresh().await).await;
     maintenance::finds_what_stays_while_others_come_and_go(&world, &fresh().await).await;
     maintenance::rewrites_exactly_one_write(&world, &fresh().await).await;
+}
+
+/// What clean-up leaves of the change feed.
+pub async fn trimming<M: Maintenance>(make: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Bus>) -> (Repos, M)) {
+    let world = World::new();
+    let (repos, store) = make(world.clock.clone(), Arc::new(LocalBus::default())).await;
+    trimming::old_changes_go_once_all_have_them(&world, repos, &store).await;
 }
 
 /// The promises of [`SealedColumns`].

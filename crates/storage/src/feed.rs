@@ -72,11 +72,19 @@ impl Owner {
     }
 }
 
+/// How old a change is at least when clean-up removes it. Only those go that every living replica has taken
+/// in; a process that was away for longer reads everything anew.
+pub const CHANGE_LIFE: Duration = Duration::from_hours(1);
+
 /// The feed of changes: every transaction that changes what a request may do appends to it.
 #[async_trait]
 pub trait Changes: Send + Sync + fmt::Debug {
     /// The number of the newest change; 0 before the first.
     async fn head(&self) -> Result<u64>;
+
+    /// The number of the oldest change that is still there; 0 if there never was one. Clean-up removes old
+    /// changes from this end, and never the newest.
+    async fn oldest(&self) -> Result<u64>;
 
     /// The changes after `sequence`, in order; at most `limit`.
     async fn since(&self, sequence: u64, limit: u32) -> Result<Vec<Change>>;
@@ -141,12 +149,31 @@ impl Follower {
                 self.fresh_at.store(now.millis(), Ordering::Relaxed);
                 return Ok(());
             };
-            for follower in &self.followers {
-                follower.apply(&changes).await?;
-            }
-            *position = last.sequence;
-            self.taken_in.store(last.sequence, Ordering::Release);
+            let taken_in = if self.fell_behind(*position, &changes).await? {
+                // The head first, as at the start.
+                let head = self.changes.head().await?;
+                tracing::warn!(position = *position, head, "fell behind the change feed; everything is read anew");
+                for follower in &self.followers {
+                    follower.reload().await?;
+                }
+                head
+            } else {
+                for follower in &self.followers {
+                    follower.apply(&changes).await?;
+                }
+                last.sequence
+            };
+            *position = taken_in;
+            self.taken_in.store(taken_in, Ordering::Release);
         }
+    }
+
+    /// Whether changes that were not taken in are gone from the feed. A number that is missing says little:
+    /// a transaction may have taken it and come to nothing. If the oldest change is beyond it, nobody can say.
+    async fn fell_behind(&self, position: u64, changes: &[Change]) -> Result<bool> {
+        let next = position + 1;
+        let missing = changes.first().is_some_and(|first| first.sequence > next);
+        Ok(missing && self.changes.oldest().await? > next)
     }
 
     /// The number of the last change that every snapshot of this process has taken in.

@@ -34,7 +34,7 @@ pub mod usage;
 pub use crate::{
     bus::{Bus, LocalBus},
     error::StorageError,
-    feed::{Change, ChangeKind, Follow, Follower},
+    feed::{CHANGE_LIFE, Change, ChangeKind, Follow, Follower},
     kv::{Collection, Durability, Entry, Keep, KeyValue, Owner, Place, Revision},
     maintenance::{
         Cursor, Found, FoundColumn, Maintenance, Scan, ScannedColumns, SealedColumns, TOMBSTONE_LIFE, maintain,

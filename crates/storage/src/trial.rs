@@ -26,6 +26,10 @@ impl Changes for Feed {
         Ok(self.0.lock().unwrap().len() as u64)
     }
 
+    async fn oldest(&self) -> Result<u64> {
+        Ok(u64::from(!self.0.lock().unwrap().is_empty()))
+    }
+
     async fn since(&self, sequence: u64, limit: u32) -> Result<Vec<Change>> {
         let after = usize::try_from(sequence).unwrap();
         Ok(self.0.lock().unwrap().iter().skip(after).take(limit as usize).copied().collect())

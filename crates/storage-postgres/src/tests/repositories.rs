@@ -17,6 +17,16 @@ async fn races_conform() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn trimming_conforms() {
+    let places = Places::default();
+    conformance::trimming(async |clock, bus| {
+        let store = places.with_bus(clock, bus).await;
+        (store.repos(), store)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn changes_conform() {
     let places = Places::default();
     conformance::changes(async |clock, bus| places.with_bus(clock, bus).await.repos()).await;

@@ -152,7 +152,8 @@ const fn sealed_by(owner: OwnedBy, name: &'static str, columns: &'static [Column
 /// The tables that no archive has: what is true only of one running installation. The change feed tells
 /// running processes what is new, and none runs when it is restored; its number goes on (see
 /// [`Counter::Change`](super::Counter::Change)).
-pub const LEFT_OUT: &[&str] = &["_sqlx_migrations", "change", "key_value_revision", "replica", "sqlite_sequence"];
+pub const LEFT_OUT: &[&str] =
+    &["_sqlx_migrations", "change", "change_mark", "key_value_revision", "replica", "sqlite_sequence"];
 
 /// All tables of an archive. What refers to another table comes after it. The canary is first: it shows at
 /// once whether data and keys belong together.

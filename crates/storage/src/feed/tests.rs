@@ -12,6 +12,10 @@ use crate::{LocalBus, StorageError};
 #[derive(Debug, Default)]
 struct Feed {
     length: AtomicUsize,
+    /// How many are gone from its beginning.
+    trimmed: AtomicUsize,
+    /// Numbers that were given and not used.
+    unused: StdMutex<Vec<u64>>,
     away: AtomicBool,
 }
 
@@ -25,12 +29,20 @@ impl Changes for Feed {
         Ok(self.length.load(Ordering::SeqCst) as u64)
     }
 
+    async fn oldest(&self) -> Result<u64> {
+        Ok(self.since(0, 1).await?.first().map_or(0, |first| first.sequence))
+    }
+
     async fn since(&self, sequence: u64, limit: u32) -> Result<Vec<Change>> {
         if self.away.load(Ordering::SeqCst) {
             return Err(away());
         }
         let change = |sequence| Change { sequence, kind: ChangeKind::User, tenant: None, subject: [0; 16] };
-        Ok((sequence + 1..=self.head().await?).take(limit as usize).map(change).collect())
+        let trimmed = self.trimmed.load(Ordering::SeqCst) as u64;
+        let unused = self.unused.lock().unwrap().clone();
+        let all = (sequence.max(trimmed) + 1..=self.length.load(Ordering::SeqCst) as u64)
+            .filter(|number| !unused.contains(number));
+        Ok(all.take(limit as usize).map(change).collect())
     }
 
     async fn data_keys_changed(&self, owners: &[Owner]) -> Result<u64> {
@@ -104,6 +116,33 @@ async fn takes_in_more_than_one_batch() {
     parts.feed.length.store(2 * BATCH as usize + 1, Ordering::SeqCst);
     parts.follower.sync().await.unwrap();
     assert_eq!(parts.snapshots[0].seen(), (1..=2 * u64::from(BATCH) + 1).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn whoever_fell_behind_reads_everything_anew() {
+    let parts = parts(5).await;
+    let reloads = || parts.snapshots[0].reloads.load(Ordering::SeqCst);
+    // A gap that a rollback left, in a feed that goes back far enough.
+    parts.feed.unused.lock().unwrap().push(6);
+    parts.feed.length.store(7, Ordering::SeqCst);
+    parts.follower.sync().await.unwrap();
+    assert_eq!((reloads(), parts.snapshots[0].seen()), (1, vec![7]));
+    // What it has taken in may go, up to the very last.
+    parts.feed.trimmed.store(7, Ordering::SeqCst);
+    parts.feed.length.store(8, Ordering::SeqCst);
+    parts.follower.sync().await.unwrap();
+    assert_eq!((reloads(), parts.snapshots[0].seen()), (1, vec![7, 8]));
+
+    parts.feed.length.store(20, Ordering::SeqCst);
+    parts.feed.trimmed.store(9, Ordering::SeqCst);
+    parts.follower.sync().await.unwrap();
+    for snapshot in &parts.snapshots {
+        assert_eq!((snapshot.reloads.load(Ordering::SeqCst), snapshot.seen()), (2, vec![7, 8]), "9 is gone");
+    }
+    assert_eq!(parts.follower.position(), 20);
+    parts.feed.length.store(21, Ordering::SeqCst);
+    parts.follower.sync().await.unwrap();
+    assert_eq!((reloads(), parts.snapshots[1].seen()), (2, vec![7, 8, 21]));
 }
 
 #[tokio::test]
