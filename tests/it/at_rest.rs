@@ -84,7 +84,7 @@ async fn the_stores_hold_no_secret() {
     }
     // All that it made of its randomness: data keys above all, which nothing ever shows. The client's id is none.
     for drawn in app.drawn.secrets() {
-        let text: String = drawn.iter().map(|byte| format!("{byte:02x}")).collect();
+        let text = tests::hex(&drawn);
         if !client.id.ends_with(&text) {
             needles.add("something drawn", &drawn);
             needles.add("something drawn, as text", text.as_bytes());

@@ -18,7 +18,7 @@ fn folder(name: &str) -> PathBuf {
 /// The names of a folder's files.
 fn names(name: &str) -> BTreeSet<String> {
     let files = fs::read_dir(folder(name)).unwrap_or_else(|error| panic!("migrations/{name}: {error}"));
-    files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
+    files.map(|file| file.expect("an entry").file_name().into_string().expect("a name in UTF-8")).collect()
 }
 
 /// What there is: checksums by path below `migrations`.
@@ -27,15 +27,15 @@ fn present() -> BTreeMap<String, String> {
     let paths = folders.flat_map(|name| names(name).into_iter().map(move |file| format!("{name}/{file}")));
     paths
         .map(|path| {
-            let digest = Sha256::digest(fs::read(folder(&path)).unwrap());
-            (path, digest.iter().map(|byte| format!("{byte:02x}")).collect())
+            let digest = Sha256::digest(fs::read(folder(&path)).expect("a migration"));
+            (path, tests::hex(&digest))
         })
         .collect()
 }
 
 /// What is written down, as `sha256sum` has it: checksum, two spaces, path.
 fn merged() -> BTreeMap<String, String> {
-    let list = fs::read_to_string(folder("SHA256SUMS")).unwrap();
+    let list = fs::read_to_string(folder("SHA256SUMS")).expect("the list");
     let line = |line: &str| {
         let (sum, path) = line.split_once("  ").unwrap_or_else(|| panic!("not a line of sha256sum: {line}"));
         (path.to_owned(), sum.to_owned())

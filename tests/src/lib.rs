@@ -20,7 +20,7 @@ pub use crate::{
     client::{Client, REDIRECT, Tokens, VERIFIER, code_in, modern},
     drawn::Drawn,
     live::Live,
-    needles::Needles,
+    needles::{Needles, hex},
     outage::{Outage, Switch},
     servers::{Database, Places, Prefix, server},
     site::Site,

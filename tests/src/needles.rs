@@ -59,7 +59,8 @@ impl Needles {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// In hexadecimal, lower case.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

@@ -138,9 +138,8 @@ impl Reseal {
         let parts = value_parts(&found.collection, &found.key, &format, &keep);
         let place = || found.collection.clone();
         match self.anew(found.owner, &parts, &found.entry.value, place).await? {
-            Ok(None) => Ok(Outcome::Good),
             Ok(Some(sealed)) if store.rewrite(found, &sealed).await? => Ok(Outcome::Anew),
-            Ok(Some(_)) => Ok(Outcome::Good),
+            Ok(_) => Ok(Outcome::Good),
             Err(damaged) => Ok(damaged),
         }
     }
@@ -149,9 +148,8 @@ impl Reseal {
         let FoundColumn { owner, table, column, .. } = *found;
         let parts = column_parts(&ColumnPlace { owner, table, column, row: &found.row });
         match self.anew(owner, &parts, &found.sealed, || format!("{table}.{column}")).await? {
-            Ok(None) => Ok(Outcome::Good),
             Ok(Some(sealed)) if store.rewrite_column(found, &sealed).await? => Ok(Outcome::Anew),
-            Ok(Some(_)) => Ok(Outcome::Good),
+            Ok(_) => Ok(Outcome::Good),
             Err(damaged) => Ok(damaged),
         }
     }

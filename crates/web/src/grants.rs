@@ -1,6 +1,6 @@
 //! `/grants`: what a person allowed clients to do, and taking it back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use askama::Template;
 use auth::Browser;
@@ -109,12 +109,14 @@ impl<'a> Names<'a> {
             self.tenants.insert(grant.tenant, member);
         }
         let Some(Some(member)) = self.tenants.get(&grant.tenant) else { return Ok(None) };
-        if !self.servers.contains_key(&place) {
-            let server = registry.server_of(member, grant.server).await?;
-            self.servers.insert(place, server.map(|server| server.name.to_string()));
-        }
-        let server = self.servers.get(&place).and_then(Option::as_deref);
-        Ok(server.map(|server| view(grant, member.tenant().name.as_str(), server, self.web.clock.now())))
+        let server = match self.servers.entry(place) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let server = registry.server_of(member, grant.server).await?;
+                unknown.insert(server.map(|server| server.name.to_string()))
+            }
+        };
+        Ok(server.as_deref().map(|server| view(grant, member.tenant().name.as_str(), server, self.web.clock.now())))
     }
 }
 

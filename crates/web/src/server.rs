@@ -28,7 +28,6 @@ use crate::{
 const HISTORY: u32 = 10;
 
 const HOUR: Duration = Duration::from_hours(1);
-const DAY: Duration = Duration::from_hours(24);
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "web/server.html")]
@@ -112,7 +111,7 @@ pub(crate) async fn get(
     let current = web.registry.current_revision(&member, &server).await.map_err(problem)?;
     let history = History { current: current.as_ref(), revisions: &revisions, older };
     // Whole hours: the one that is under way, and 23 before it.
-    let since = hour_of(web.clock.now()) - (DAY - HOUR);
+    let since = hour_of(web.clock.now()) - 23 * HOUR;
     let usage = web.registry.usage(&member, &server, since).await.map_err(problem)?;
     let shell = Shell::new(&browser, "tenants", query.as_deref());
     page(&ServerPage { usage: usage_view(&usage), ..view(&web, shell, &member, &server, history) })
