@@ -1,4 +1,4 @@
-//! Two platforms in one process over one Postgres and one Redis, without stickiness: what one of them wrote, the other
+//! Pair platforms in one process over one Postgres and one Redis, without stickiness: what one of them wrote, the other
 //! knows.
 
 use std::{sync::Arc, time::Duration};
@@ -15,14 +15,14 @@ use crate::load::DEMO;
 /// How soon a replica knows what another one wrote.
 const LAG: Duration = Duration::from_secs(1);
 
-/// Two replicas that follow the feed.
-struct Two {
+/// Pair replicas that follow the feed.
+struct Pair {
     one: TestApp,
     two: TestApp,
     _following: DropGuard,
 }
 
-impl Two {
+impl Pair {
     async fn of(world: World) -> Self {
         let one = TestApp::at(Some(Places::create().await), world, "", |store| store).await;
         let two = one.replica().await;
@@ -52,7 +52,7 @@ async fn until(app: &TestApp, token: &str, status: u16) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_step_of_a_sign_in_is_on_another_replica() {
-    let Two { one, two, .. } = &Two::of(World::TWO_TENANTS).await;
+    let Pair { one, two, .. } = &Pair::of(World::TWO_TENANTS).await;
     let client = one.client("Assistant").await;
     let mut mel = one.browser();
     // The form of one, sent to the other: its CSRF token is good there, and the session is known to both.
@@ -79,7 +79,7 @@ async fn each_step_of_a_sign_in_is_on_another_replica() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_ends_on_one_replica_ends_on_the_other() {
-    let Two { one, two, .. } = &Two::of(World::TWO_TENANTS).await;
+    let Pair { one, two, .. } = &Pair::of(World::TWO_TENANTS).await;
     let client = one.client("Assistant").await;
     let mut mel = one.signed_in("mel").await;
     let tokens = client.tokens(&mut mel, DEMO).await;
@@ -104,7 +104,7 @@ async fn what_ends_on_one_replica_ends_on_the_other() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_who_come_with_a_code_one_gets_tokens() {
-    let Two { one, two, .. } = &Two::of(World::TWO_TENANTS).await;
+    let Pair { one, two, .. } = &Pair::of(World::TWO_TENANTS).await;
     let (here, mut mel) = (one.client("Assistant").await, one.signed_in("mel").await);
     let there = here.clone().at(two);
     for _ in 0..10 {
@@ -119,7 +119,7 @@ async fn of_two_who_come_with_a_code_one_gets_tokens() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_that_begin_are_one_installation() {
-    let Two { one, two, .. } = &Two::of(World::EMPTY).await;
+    let Pair { one, two, .. } = &Pair::of(World::EMPTY).await;
     let keys = async |app: &TestApp| app.send(Method::GET, "/oauth/jwks.json", &[], "").await.expect(200).body;
     assert_eq!(keys(one).await, keys(two).await);
     let (a, b) = tokio::join!(one.built.setup.offer(), two.built.setup.offer());

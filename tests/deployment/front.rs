@@ -194,7 +194,7 @@ pub(crate) async fn come_through(visitor: &Visitor, go_on: &Notify) {
     assert!(answer.body.contains("\"5\""), "{}", answer.body);
     let challenge = site.call("/t/acme/demo/mcp", None, "tools/list", json!({})).await.expect(401);
     let metadata = format!("https://{NAME}/.well-known/oauth-protected-resource/t/acme/demo/mcp");
-    assert!(challenge.header("www-authenticate").unwrap().contains(&metadata), "{challenge:?}");
+    assert!(challenge.header("www-authenticate").expect("a challenge").contains(&metadata), "{challenge:?}");
     assert_eq!(challenge.header("strict-transport-security"), Some("max-age=31536000"));
 
     // The first event is here while the upstream still waits to send the second.
@@ -206,7 +206,7 @@ pub(crate) async fn come_through(visitor: &Visitor, go_on: &Notify) {
     let stream = tokio::time::timeout(PATIENCE, stream).await.expect("a head").expect("an answer");
     assert_eq!(
         (stream.status().as_u16(), &stream.headers()["content-type"]),
-        (200, &"text/event-stream".parse().unwrap())
+        (200, &"text/event-stream".parse().expect("a header"))
     );
     let mut stream = stream.into_body();
     let first = event(&mut stream).await;

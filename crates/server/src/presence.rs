@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Store;
 
 /// How often a replica says that it is there.
-const BEAT: Duration = Duration::from_secs(1);
+const BEAT: Duration = Duration::from_secs(5);
 /// How soon it says that it took changes in, which somebody may be waiting for.
 const TICK: Duration = Duration::from_millis(100);
 /// For how long leaving is tried: connections that were opened by the threads that answered have ended with
@@ -35,7 +35,7 @@ impl Presence {
         Self { id, replicas, follower: Arc::clone(follower), clock }
     }
 
-    /// Says so every second, and when the position has moved, until `stop`.
+    /// Says so every five seconds, and when the position has moved, until `stop`.
     pub(crate) async fn run(&self, stop: CancellationToken) {
         let mut said: Option<(Instant, u64)> = None;
         while !stop.is_cancelled() {

@@ -31,7 +31,7 @@ pub(super) async fn old_changes_go_once_all_have_them(world: &World, repos: Repo
     // Younger ones, of which the clean-up knows nothing.
     world.clock.advance(2 * MINUTE);
     let young = change().await;
-    world.clock.advance(HOUR - MINUTE);
+    world.clock.advance(59 * MINUTE);
     let slow = Replica { id: world.id(), seen_at: world.now(), position: first };
     let quick = Replica { id: world.id(), seen_at: world.now(), position: young };
     for replica in [&slow, &quick] {

@@ -32,8 +32,8 @@ impl<T> fmt::Debug for Derived<T> {
 impl<T> Derived<T> {
     /// Derives the keys for a purpose. `make` should keep a key only in types that wipe it.
     pub fn new(sealer: &Arc<Sealer>, purpose: &'static str, make: fn(&[u8; 32]) -> T) -> Self {
-        let made = ArcSwap::from_pointee(Self::derive(sealer.platform(), purpose, make));
-        Self { sealer: Arc::clone(sealer), purpose, make, made }
+        let first = Self::derive(sealer.platform(), purpose, make);
+        Self { sealer: Arc::clone(sealer), purpose, make, made: ArcSwap::from_pointee(first) }
     }
 
     fn derive(ring: Arc<Ring>, purpose: &str, make: fn(&[u8; 32]) -> T) -> Made<T> {

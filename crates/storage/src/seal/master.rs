@@ -186,7 +186,7 @@ mod tests {
     fn a_ring_reads_in_every_spelling() {
         let bytes: [u8; 32] = std::array::from_fn(|at| u8::try_from(at * 7 + 3).unwrap());
         let id = MasterKey::new(bytes).id();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+        let hex = crate::archive::hex(&bytes).to_uppercase();
         let base64 = base64::prelude::BASE64_STANDARD.encode(bytes);
         let url = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(bytes);
         let ids = |text: &[u8]| MasterKeys::parse(text).unwrap().iter().map(MasterKey::id).collect::<Vec<_>>();

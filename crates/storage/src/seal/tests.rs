@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use model::{ManualClock, SeededEntropy, SystemClock, TenantId};
 
 use super::{rings::KEPT, *};
@@ -84,7 +86,7 @@ impl tracing::Subscriber for Lines {
         struct Fields<'a>(&'a mut String);
         impl tracing::field::Visit for Fields<'_> {
             fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
-                *self.0 += &format!("{field}={value:?} ");
+                let _ = write!(self.0, "{field}={value:?} ");
             }
         }
         let mut line = String::new();
