@@ -39,7 +39,7 @@ pub enum Keys {
 impl Keys {
     fn stored(self, key: &str) -> String {
         match self {
-            Self::Secret => hex(&Sha256::digest(key)),
+            Self::Secret => crate::archive::hex(&Sha256::digest(key)),
             Self::Plain => key.to_owned(),
         }
     }
@@ -199,14 +199,6 @@ impl io::Write for Length {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-        text
-    })
 }
 
 #[cfg(test)]
