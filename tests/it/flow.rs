@@ -118,3 +118,26 @@ async fn hosts_that_are_not_configured_are_misdirected() {
     app.send(Method::GET, "/healthz", &[("host", "10.0.0.7:8080")], "").await.expect(200);
     app.send(Method::GET, "/login", &[("host", "PORTICO.test:443")], "").await.expect(200);
 }
+
+/// Postgres has no NUL in its texts and refuses to look for one; nobody is told to try again because of that.
+#[tokio::test]
+async fn what_no_store_can_hold_is_nobodys() {
+    let app = TestApp::new().await;
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let body = "grant_type=refresh_token&refresh_token=a%00b&client_id=c%00d";
+    let answer = app.send(Method::POST, "/oauth/token", &form, body).await.expect(401);
+    assert_eq!(answer.json()["error"], "invalid_client");
+    let path = "/oauth/authorize?response_type=code&client_id=c%00d&redirect_uri=https%3A%2F%2Fa.example%2F";
+    app.send(Method::GET, path, &[], "").await.expect(400);
+    app.send(Method::GET, "/login/a%00b", &[], "").await.expect(404);
+    app.send(Method::GET, "/t/a%00b", &[], "").await.expect(303);
+    let mut browser = app.browser();
+    let page = browser.get("/login").await.expect(200);
+    let fields = [("csrf", &*page.field("csrf")), ("email", "a\0b@example.com"), ("password", "c\0d")];
+    let answer = browser.post("/login", &fields).await;
+    assert!(answer.status.is_client_error(), "{}: {}", answer.status, answer.body);
+    let mut owen = app.signed_in("owen").await;
+    let members = owen.get("/t/acme/members?after=a%00b").await;
+    assert!(!members.status.is_server_error(), "{}", members.status);
+    owen.get("/t/acme/a%00b").await.expect(404);
+}

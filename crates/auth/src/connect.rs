@@ -71,6 +71,15 @@ pub(crate) fn routes() -> Router<Auth> {
     Router::new().route(CALLBACK, get(callback))
 }
 
+/// The connection that a path names. A segment with a character that none has is not looked up: Postgres, for
+/// one, has no NUL in its texts, and would refuse the question.
+pub(crate) async fn named(auth: &Auth, segment: &str) -> storage::Result<Option<Connection>> {
+    if segment.contains(char::is_control) {
+        return Ok(None);
+    }
+    auth.repos.connections.by_callback(segment).await
+}
+
 /// Starts a round trip: remembers state, nonce and verifier, sets the flow cookie and sends the browser to
 /// the provider; for an authorization request, which hangs on a form, by way of a page
 /// ([`leave::to_provider`]), otherwise with a redirect.

@@ -121,6 +121,9 @@ impl Registry {
     /// The person behind an identity; a subject that was never seen is a new person in no tenant. Never
     /// by e-mail address: whoever controls an address at one provider is not who uses it at another.
     pub async fn identify(&self, connection: &Connection, claims: Claims) -> Result<User> {
+        if claims.subject.is_empty() || claims.subject.len() > 255 || claims.subject.contains(char::is_control) {
+            return Err(Error::invalid("subject", "the provider gave no usable subject"));
+        }
         if let Some(user) = self.known(connection, &claims.subject).await? {
             return Ok(user);
         }
@@ -141,10 +144,8 @@ impl Registry {
     }
 
     async fn meet(&self, connection: &Connection, claims: &Claims) -> Result<User> {
-        if claims.subject.is_empty() || claims.subject.len() > 255 {
-            return Err(Error::invalid("subject", "the provider gave no usable subject"));
-        }
-        let email = claims.email.as_ref().filter(|email| email.len() <= 254).cloned();
+        let usable = |email: &&String| email.len() <= 254 && !email.contains(char::is_control);
+        let email = claims.email.as_ref().filter(usable).cloned();
         let name = claims.name.as_deref().and_then(|name| name.parse().ok());
         let name = name.unwrap_or_else(|| "Unnamed".parse().expect("a legal name"));
         let user = self.person(name, email.clone());

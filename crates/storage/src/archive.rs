@@ -25,8 +25,9 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use model::Timestamp;
 
+pub(crate) use self::backup::hex;
 #[cfg(any(test, feature = "conformance"))]
-pub(crate) use self::backup::{hex, place as seal_place};
+pub(crate) use self::backup::place as seal_place;
 pub use self::{
     backup::{Backup, Written},
     error::{ArchiveError, File},

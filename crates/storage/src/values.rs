@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::{Collection, Entry, Keep, KeyValue, Owner, Place, Result, Revision, StorageError};
+use crate::{Collection, Entry, Keep, KeyValue, Owner, Place, Result, Revision, StorageError, archive::hex};
 
 /// A type whose values are kept as JSON, in a collection of its own. Nothing else writes to that collection,
 /// so a value of one type is never read as another.
@@ -39,7 +39,7 @@ pub enum Keys {
 impl Keys {
     fn stored(self, key: &str) -> String {
         match self {
-            Self::Secret => crate::archive::hex(&Sha256::digest(key)),
+            Self::Secret => hex(&Sha256::digest(key)),
             Self::Plain => key.to_owned(),
         }
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use storage::{Collection, Durability, Keys, Lifetime, Owner, Stored, Values, repo::Connection};
 use subtle::ConstantTimeEq as _;
 
-use super::{Purpose, provider::Issuer};
+use super::{Purpose, named, provider::Issuer};
 use crate::{Auth, session::hash_hex};
 
 /// How long a person may stay at the provider.
@@ -103,7 +103,7 @@ pub(super) async fn claim(
     if !bool::from(hash_hex(flow).as_bytes().ct_eq(leg.flow.as_bytes())) {
         return Err(foreign());
     }
-    let connection = auth.repos.connections.by_callback(segment).await?.ok_or_else(foreign)?;
+    let connection = named(auth, segment).await?.ok_or_else(foreign)?;
     if connection.id != leg.connection || !leg.is_answer_of(iss) {
         tracing::warn!(connection.id = %connection.id, "an answer came back from another provider than was asked");
         return Err(foreign());

@@ -64,7 +64,7 @@ pub(super) async fn connection(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let return_to = ReturnPath::or_home(query(&uri)?.text("return"));
-    let connection = auth.repos.connections.by_callback(&callback).await?.ok_or_else(Problem::not_found)?;
+    let connection = connect::named(&auth, &callback).await?.ok_or_else(Problem::not_found)?;
     auth.attempts.depart(from).map_err(Problem::too_many)?;
     connect::start(&auth, &connection, Purpose::SignIn { return_to }, &headers).await
 }
