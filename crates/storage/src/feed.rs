@@ -8,6 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use model::{Clock, TenantId, Timestamp, UserId};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -139,33 +140,48 @@ impl Follower {
     }
 
     /// Takes in everything up to the feed's head. After it returns, what this process wrote before is in
-    /// its snapshots.
+    /// its snapshots. A follower that cannot holds up neither the others nor what comes later: a replica that was
+    /// not given a new master key still has to hear of revocations.
     pub async fn sync(&self) -> Result<()> {
         let mut position = self.position.lock().await;
+        let (mut here, mut failed) = (*position, Ok(()));
         loop {
             let now = self.clock.now();
-            let changes = self.changes.since(*position, BATCH).await?;
-            let Some(last) = changes.last() else {
+            let changes = self.changes.since(here, BATCH).await?;
+            if changes.is_empty() {
+                failed?;
                 self.fresh_at.store(now.millis(), Ordering::Relaxed);
                 return Ok(());
-            };
-            let taken_in = if self.fell_behind(*position, &changes).await? {
-                // The head first, as at the start.
-                let head = self.changes.head().await?;
-                tracing::warn!(position = *position, head, "fell behind the change feed; everything is read anew");
-                for follower in &self.followers {
-                    follower.reload().await?;
-                }
-                head
-            } else {
-                for follower in &self.followers {
-                    follower.apply(&changes).await?;
-                }
-                last.sequence
-            };
-            *position = taken_in;
-            self.taken_in.store(taken_in, Ordering::Release);
+            }
+            let (taken_in, done) = self.take_in(here, &changes).await?;
+            failed = failed.and(done);
+            here = taken_in;
+            if failed.is_ok() {
+                *position = here;
+                self.taken_in.store(here, Ordering::Release);
+            }
         }
+    }
+
+    /// Brings changes to every follower. Returns how far they reach, and the first failure.
+    async fn take_in(&self, position: u64, changes: &[Change]) -> Result<(u64, Result<()>)> {
+        if self.fell_behind(position, changes).await? {
+            // The head first, as at the start.
+            let head = self.changes.head().await?;
+            tracing::warn!(position, head, "fell behind the change feed; everything is read anew");
+            return Ok((head, self.each(|follower| follower.reload()).await));
+        }
+        let last = changes.last().map_or(position, |last| last.sequence);
+        Ok((last, self.each(|follower| follower.apply(changes)).await))
+    }
+
+    /// Has every follower do something, also those behind one that cannot.
+    async fn each<'a>(&'a self, work: impl Fn(&'a dyn Follow) -> BoxFuture<'a, Result<()>>) -> Result<()> {
+        let mut done = Ok(());
+        for follower in &self.followers {
+            done = done.and(work(&**follower).await);
+        }
+        done
     }
 
     /// Whether changes that were not taken in are gone from the feed. A number that is missing says little:

@@ -119,6 +119,20 @@ async fn takes_in_more_than_one_batch() {
 }
 
 #[tokio::test]
+async fn one_that_cannot_holds_nobody_up() {
+    let parts = parts(0).await;
+    parts.snapshots[0].fails.store(true, Ordering::SeqCst);
+    parts.feed.length.store(BATCH as usize + 1, Ordering::SeqCst);
+    assert!(parts.follower.sync().await.is_err());
+    assert_eq!(parts.snapshots[1].seen().last(), Some(&(u64::from(BATCH) + 1)), "also what comes a batch later");
+    assert_eq!(parts.follower.position(), 0, "it is tried again");
+    parts.snapshots[0].fails.store(false, Ordering::SeqCst);
+    parts.follower.sync().await.unwrap();
+    assert_eq!(parts.snapshots[0].seen().len(), BATCH as usize + 1);
+    assert_eq!(parts.follower.position(), u64::from(BATCH) + 1);
+}
+
+#[tokio::test]
 async fn whoever_fell_behind_reads_everything_anew() {
     let parts = parts(5).await;
     let reloads = || parts.snapshots[0].reloads.load(Ordering::SeqCst);
