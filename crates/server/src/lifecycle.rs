@@ -67,7 +67,9 @@ async fn serve(config: Config, file: Option<File>, loopback: bool) -> anyhow::Re
     let stop = CancellationToken::new();
     let workers = listeners.serve(&built.app, &stop, config.grace)?;
     let presence = Arc::new(Presence::new(&store, &built.follower));
-    let beside = beside(&store, &built, &presence, &stop);
+    // What keeps the snapshots true goes on until the last request has ended.
+    let end = CancellationToken::new();
+    let beside = beside(&store, &built, &presence, &end);
     let counting = Counting::start(&store, &built);
     greet(&config, &built).await?;
     signalled().await?;
@@ -75,6 +77,7 @@ async fn serve(config: Config, file: Option<File>, loopback: bool) -> anyhow::Re
     stop.cancel();
     tokio::task::spawn_blocking(|| workers.join()).await.context("the workers cannot be waited for")??;
     counting.finish().await;
+    end.cancel();
     beside.join_all().await;
     presence.leave().await;
     store.close().await;

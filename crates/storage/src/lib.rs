@@ -41,7 +41,7 @@ pub use crate::{
     },
     memory::Memory,
     paging::pages,
-    presence::{ALIVE, taken_in_everywhere},
+    presence::{ALIVE, SILENT, taken_in_everywhere},
     reseal::{InvalidPosition, Reseal, ResealPosition, Resealed},
     rotation::{OnProgress, Progress, Rotation, rotate},
     seal::{

@@ -12,8 +12,13 @@ use crate::{
 /// How long a replica counts as alive after its last sign.
 pub const ALIVE: Duration = Duration::from_secs(15);
 
-/// Waits until every replica that is alive has taken in the changes up to `sequence`. Returns those that
-/// have not after `patience`; one that died without a word counts as alive for [`ALIVE`].
+/// How long a replica that says nothing may still be working from what it has in memory: as long as a
+/// snapshot may be stale.
+pub const SILENT: Duration = Duration::from_mins(10);
+
+/// Waits until every replica has taken in the changes up to `sequence`. Returns those that have not after
+/// `patience`. One that says nothing any more is among them for [`SILENT`], because it may be cut off from the
+/// store and not dead.
 pub async fn taken_in_everywhere(
     replicas: &dyn Replicas,
     clock: &dyn Clock,
@@ -22,7 +27,7 @@ pub async fn taken_in_everywhere(
 ) -> Result<Vec<Replica>> {
     let deadline = tokio::time::Instant::now() + patience;
     loop {
-        let mut behind = replicas.live(clock.now() - ALIVE).await?;
+        let mut behind = replicas.live(clock.now() - SILENT).await?;
         behind.retain(|replica| replica.position < sequence);
         if behind.is_empty() || tokio::time::Instant::now() >= deadline {
             return Ok(behind);

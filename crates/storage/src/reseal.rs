@@ -12,7 +12,7 @@ pub use self::position::{InvalidPosition, ResealPosition};
 use crate::{
     ColumnPlace, Found, FoundColumn, Maintenance, OnProgress, Owner, Progress, Result, SealedColumns, Sealer,
     StorageError, aead,
-    repo::Changes,
+    repo::{Changes, Replicas},
     seal::column_parts,
     sealed::{keep_bytes, value_parts},
 };
@@ -33,6 +33,8 @@ pub struct Reseal {
     pub columns: Vec<Arc<dyn SealedColumns>>,
     /// Where the replicas hear of keys that went.
     pub changes: Arc<dyn Changes>,
+    /// Who has to hear of keys before older ones go.
+    pub replicas: Arc<dyn Replicas>,
     /// Now.
     pub clock: Arc<dyn Clock>,
 }
@@ -51,6 +53,8 @@ pub struct Resealed {
     /// Whether old data keys are left, and from when on they can be removed by doing this again. `None` if
     /// none is left but for damaged values.
     pub removable_from: Option<Timestamp>,
+    /// How many replicas did not say that they know the newest keys. While there are any, no key is removed.
+    pub unheard: u64,
     /// Whether it was ended before it had seen everything.
     pub ended: bool,
 }
@@ -77,8 +81,10 @@ impl Reseal {
     /// again does no harm; after a failure it goes on from the last reported position.
     pub async fn run(&self, from: Option<ResealPosition>, on_progress: OnProgress<'_>) -> Result<Resealed> {
         let whole = from.is_none();
-        let mut pass = Pass { started: self.clock.now(), done: Resealed::default(), named: HashSet::new() };
-        let total = self.count().await?;
+        let unheard = if whole { self.announce().await? } else { 0 };
+        let done = Resealed { unheard, ..Resealed::default() };
+        let mut pass = Pass { started: self.clock.now(), done, named: HashSet::new() };
+        let total = self.count().await;
         let mut position = Some(from.unwrap_or_default());
         while let Some(here) = position {
             position = match here.part.checked_sub(self.values.len()) {
@@ -93,21 +99,23 @@ impl Reseal {
                 }
             }
         }
-        if whole {
+        if whole && unheard == 0 {
             self.retire(&mut pass).await?;
         }
         Ok(pass.done)
     }
 
-    async fn count(&self) -> Result<u64> {
+    /// About how much there is to look at. Counting a large table may take longer than a call may: then it is
+    /// not known, and only the progress bar misses it.
+    async fn count(&self) -> u64 {
         let mut total = 0;
         for store in &self.values {
-            total += store.count().await?;
+            total += store.count().await.unwrap_or_default();
         }
         for columns in &self.columns {
-            total += columns.count_columns().await?;
+            total += columns.count_columns().await.unwrap_or_default();
         }
-        Ok(total)
+        total
     }
 
     async fn values_page(&self, here: &ResealPosition, pass: &mut Pass) -> Result<Option<ResealPosition>> {

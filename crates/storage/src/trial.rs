@@ -6,11 +6,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use model::{Clock as _, ManualClock, SeededEntropy, TenantId, Timestamp};
+use model::{Clock as _, ManualClock, ReplicaId, SeededEntropy, TenantId, Timestamp};
 
 use crate::{
     Change, ChangeKind, Collection, Durability, Follower, Keep, KeyValue as _, LocalBus, MasterKey, MasterKeySource,
-    MasterKeys, Memory, Owner, Place, Result, Sealed, Sealer, Split, conformance::MemoryKeys, repo::Changes,
+    MasterKeys, Memory, Owner, Place, Result, Sealed, Sealer, Split,
+    conformance::MemoryKeys,
+    repo::{Changes, Replica as Sign, Replicas},
 };
 
 pub(crate) const THINGS: Collection =
@@ -70,18 +72,42 @@ impl MasterKeySource for KeyFile {
     }
 }
 
+/// The replicas that said something.
+#[derive(Debug, Default)]
+pub(crate) struct Known(Mutex<Vec<Sign>>);
+
+#[async_trait]
+impl Replicas for Known {
+    async fn beat(&self, replica: &Sign) -> Result<()> {
+        let mut known = self.0.lock().unwrap();
+        known.retain(|other| other.id != replica.id);
+        known.push(*replica);
+        Ok(())
+    }
+
+    async fn live(&self, since: Timestamp) -> Result<Vec<Sign>> {
+        Ok(self.0.lock().unwrap().iter().filter(|replica| replica.seen_at >= since).copied().collect())
+    }
+
+    async fn leave(&self, id: ReplicaId) -> Result<()> {
+        self.0.lock().unwrap().retain(|replica| replica.id != id);
+        Ok(())
+    }
+}
+
 pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) keys: Arc<MemoryKeys>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) known: Arc<Known>,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_795_181_820)));
         let memory = Arc::new(Memory::new(clock.clone()));
-        Self { clock, keys: Arc::default(), feed: Arc::default(), memory }
+        Self { clock, keys: Arc::default(), feed: Arc::default(), memory, known: Arc::default() }
     }
 
     pub(crate) async fn sealer(&self, masters: Arc<dyn MasterKeySource>, seed: u64) -> Result<Arc<Sealer>> {

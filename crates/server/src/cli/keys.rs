@@ -154,6 +154,7 @@ async fn reseal(store: &Store, from: Option<ResealPosition>) -> anyhow::Result<S
         values: store.maintenance.clone(),
         columns: store.columns.clone(),
         changes: Arc::clone(&store.repos.changes),
+        replicas: Arc::clone(&store.repos.replicas),
         clock: Arc::clone(&store.clock),
     };
     let partly = from.is_some();
@@ -200,7 +201,14 @@ fn told(done: &storage::Resealed, partly: bool) -> String {
         "Looked at {} values; sealed {} anew; removed {} data keys that nothing needs.\n",
         done.looked_at, done.resealed, done.removed
     );
-    if partly {
+    if done.unheard > 0 {
+        let _ = writeln!(
+            text,
+            "{} replicas have not said that they know the newest data keys, so no older ones are removed. Do this again \
+             when they can reach the store, or ten minutes after they died.",
+            done.unheard
+        );
+    } else if partly {
         text += "A part of a pass removes no keys: run `portico keys reseal` once more for that.\n";
     } else if let Some(from) = done.removable_from {
         let _ = writeln!(

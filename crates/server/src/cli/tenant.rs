@@ -124,7 +124,11 @@ async fn forgotten_everywhere(store: &Store, owner: Owner, patience: Duration) -
         let behind = storage::taken_in_everywhere(&*store.repos.replicas, &*store.clock, sequence, patience).await?;
         if !behind.is_empty() {
             let ids: Vec<String> = behind.iter().map(|replica| replica.id.to_string()).collect();
-            bail!("these replicas may still have the keys in memory: {}. Stop them, or wait for them", ids.join(", "));
+            bail!(
+                "these replicas may still have the keys in memory: {}. Stop them, or wait for them; one that was killed counts \
+                 for ten minutes after its last word",
+                ids.join(", ")
+            );
         }
         if store.keys.load(owner).await?.is_empty() {
             return Ok(());

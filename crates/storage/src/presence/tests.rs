@@ -1,31 +1,9 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use model::{ManualClock, ReplicaId, SeededEntropy, Timestamp};
 
 use super::*;
-
-#[derive(Debug, Default)]
-struct Known(Mutex<Vec<Replica>>);
-
-#[async_trait]
-impl Replicas for Known {
-    async fn beat(&self, replica: &Replica) -> Result<()> {
-        let mut known = self.0.lock().unwrap();
-        known.retain(|other| other.id != replica.id);
-        known.push(*replica);
-        Ok(())
-    }
-
-    async fn live(&self, since: Timestamp) -> Result<Vec<Replica>> {
-        Ok(self.0.lock().unwrap().iter().filter(|replica| replica.seen_at >= since).copied().collect())
-    }
-
-    async fn leave(&self, id: ReplicaId) -> Result<()> {
-        self.0.lock().unwrap().retain(|replica| replica.id != id);
-        Ok(())
-    }
-}
+use crate::trial::Known;
 
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_hears_when_the_last_replica_is_there() {
@@ -51,12 +29,14 @@ async fn whoever_waits_hears_when_the_last_replica_is_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_died_is_not_waited_for() {
+async fn one_that_has_long_been_silent_is_not_waited_for() {
     let (known, clock) = (Known::default(), ManualClock::at(Timestamp::from_seconds(1_000)));
     let dead = Replica { id: ReplicaId::new(&clock, &SeededEntropy::new(1)), seen_at: clock.now(), position: 3 };
     known.beat(&dead).await.unwrap();
     assert!(taken_in_everywhere(&known, &clock, 3, Duration::ZERO).await.unwrap().is_empty());
     assert_eq!(taken_in_everywhere(&known, &clock, 4, Duration::ZERO).await.unwrap(), [dead]);
     clock.advance(ALIVE + Duration::from_millis(1));
+    assert_eq!(taken_in_everywhere(&known, &clock, 4, Duration::ZERO).await.unwrap(), [dead], "it may be cut off");
+    clock.advance(SILENT);
     assert!(taken_in_everywhere(&known, &clock, 4, Duration::ZERO).await.unwrap().is_empty());
 }

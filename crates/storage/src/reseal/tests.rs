@@ -44,7 +44,7 @@ impl Maintenance for Failing {
 
 fn reseal(world: &World, replica: &Replica, values: Vec<Arc<dyn Maintenance>>) -> Reseal {
     let (sealer, changes, clock) = (replica.sealer.clone(), world.feed.clone(), world.clock.clone());
-    Reseal { sealer, values, columns: Vec::new(), changes, clock }
+    Reseal { sealer, values, columns: Vec::new(), changes, replicas: world.known.clone(), clock }
 }
 
 async fn ids(world: &World, owner: Owner) -> Vec<u32> {
@@ -266,4 +266,32 @@ fn a_position_reads_back() {
     for bad in ["", "x", ":", "-1:", "a:b"] {
         assert_eq!(bad.parse::<ResealPosition>(), Err(InvalidPosition));
     }
+}
+
+/// It may have been killed between making a key and saying so; who has not heard writes with the older one.
+#[tokio::test(start_paused = true)]
+async fn no_key_goes_while_a_replica_may_still_seal_with_it() {
+    let (world, masters) = (World::new(), KeyFile::of(&[1]));
+    let [acme, _] = world.tenants();
+    let (one, deaf) = (world.replica(&masters, 1).await, world.replica(&masters, 2).await);
+    deaf.put(acme, "k", "old").await;
+    // Nobody is told.
+    one.sealer.rotate(acme).await.unwrap();
+    world.clock.advance(SUCCESSION + ACTIVATION);
+    let id = model::ReplicaId::new(&*world.clock, &model::SeededEntropy::new(9));
+    let here = |position| crate::repo::Replica { id, seen_at: world.clock.now(), position };
+    world.known.beat(&here(0)).await.unwrap();
+    let work = reseal(&world, &one, vec![world.memory.clone()]);
+    let done = work.run(None, &mut |_| ControlFlow::Continue(())).await.unwrap();
+    assert_eq!((done.unheard, done.removed), (1, 0));
+    deaf.put(acme, "k", "old again").await;
+    assert_eq!(sealed_by(&world).await, [1], "it has not heard of the new key");
+
+    // The pass has announced the key.
+    deaf.follower.sync().await.unwrap();
+    world.known.beat(&here(u64::MAX)).await.unwrap();
+    let done = work.run(None, &mut |_| ControlFlow::Continue(())).await.unwrap();
+    assert_eq!((done.unheard, done.removed), (0, 1));
+    assert_eq!(ids(&world, acme).await, [2]);
+    assert_eq!(sealed_by(&world).await, [2]);
 }
