@@ -163,6 +163,8 @@ impl Tenants for Postgres {
             write.audit(audit).await?;
             write.settle().await?;
             write.commit().await?;
+        } else {
+            drop(write);
         }
         // Also when the tenant was gone already: an earlier call may have failed just here.
         self.shred(Owner::Tenant(tenant)).await?;

@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown},
     path::Path,
 };
 
@@ -181,7 +181,13 @@ fn replace(path: &Path, bytes: &[u8], length: usize) -> io::Result<()> {
     let beside = Path::new(&beside);
     let mut old = fs::OpenOptions::new().write(true).open(path)?;
     let mut new = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
-    let written = new.write_all(bytes).and_then(|()| new.sync_all()).and_then(|()| fs::rename(beside, path));
+    let present = old.metadata()?;
+    let written = new
+        .write_all(bytes)
+        // Whose it is can go on reading it, also when somebody else shreds.
+        .and_then(|()| fchown(&new, Some(present.uid()), Some(present.gid())))
+        .and_then(|()| new.sync_all())
+        .and_then(|()| fs::rename(beside, path));
     if let Err(error) = written {
         let _ = fs::remove_file(beside);
         return Err(error);
