@@ -87,8 +87,8 @@ pub(crate) fn raise_file_limit() {
 
 fn cannot_listen(address: SocketAddr) -> String {
     format!(
-        "cannot listen on {address}. If the port is taken, stop what uses it or choose another with --listen; \
-         ports below 1024 need privileges."
+        "cannot listen on {address}. If the port is taken, stop what uses it or choose another (`up --listen`, or `listen` \
+         of the configuration); ports below 1024 need privileges"
     )
 }
 
