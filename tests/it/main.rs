@@ -9,3 +9,4 @@ mod isolation;
 mod migrations;
 mod outages;
 mod sources;
+mod threats;

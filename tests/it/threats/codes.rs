@@ -1,0 +1,1 @@
+//! Authorization codes: 13, 17 to 19, 26.

@@ -1,0 +1,1 @@
+//! What is not built yet is not there: 43 to 45, 69.

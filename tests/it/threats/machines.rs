@@ -1,0 +1,1 @@
+//! Programs that prove who they are: 42, 53, 66.

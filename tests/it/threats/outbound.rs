@@ -1,0 +1,1 @@
+//! Where our own requests may go: 33, 34.

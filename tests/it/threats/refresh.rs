@@ -1,0 +1,1 @@
+//! Refresh tokens: 20 to 23.
