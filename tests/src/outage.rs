@@ -20,10 +20,10 @@ use server::{
 use storage::{
     Change, Entry, Keep, KeyValue, Owner, Place, Result, Revision, Split, StorageError,
     repo::{
-        AuditEvent, AuditLog, Changes, Client, Clients, Code, Connection, ConnectionOwner, Connections, Grant, Grants,
-        Identity, LocalAccount, Member, Membership, Redeemed, Refresh, RefreshFamily, Replica, Replicas, Repos,
-        Revoked, Rotated, Server, ServerRevision, Servers, SigningKey, SigningKeys, Tenant, TenantView, Tenants,
-        TokenHash, Usage, UsageBatch, UsageCount, User, Users,
+        AuditEvent, AuditLog, Changes, Client, ClientPolicies, ClientUse, Clients, Code, Connection, ConnectionOwner,
+        Connections, Grant, Grants, Identity, LocalAccount, Member, Membership, Redeemed, Refresh, RefreshFamily,
+        RegistrationCap, Replica, Replicas, Repos, Revoked, Rotated, Server, ServerRevision, Servers, SigningKey,
+        SigningKeys, Tenant, TenantView, Tenants, TokenHash, Usage, UsageBatch, UsageCount, User, Users,
     },
 };
 
@@ -196,8 +196,19 @@ switched! {
     Clients {
         fn client(client_id: &str, now: Timestamp) -> Option<Client>;
         fn create(client: &Client, audit: &AuditEvent) -> ();
+        fn register(client: &Client, cap: RegistrationCap, audit: &AuditEvent) -> bool;
+        fn replace(client: &Client, expected: Option<&TokenHash>, audit: &AuditEvent) -> bool;
+        fn delete(client_id: &str, audit: &AuditEvent) -> bool;
+        fn set_blocked(client_id: &str, since: Option<Timestamp>, audit: &AuditEvent) -> bool;
         fn touch(client_id: &str, now: Timestamp, expires_at: Option<Timestamp>) -> ();
         fn count_dynamic(now: Timestamp) -> u64;
+        fn of_tenant(tenant: TenantId, after: Option<&str>, limit: u32) -> Vec<Client>;
+        fn used_in(tenant: TenantId, now: Timestamp, after: Option<&str>, limit: u32) -> Vec<ClientUse>;
+        fn block_in(tenant: TenantId, client_id: &str, audit: &AuditEvent) -> bool;
+        fn unblock_in(tenant: TenantId, client_id: &str, audit: &AuditEvent) -> bool;
+        fn is_blocked_in(tenant: TenantId, client_id: &str) -> bool;
+        fn policies(tenant: TenantId) -> ClientPolicies;
+        fn set_policies(tenant: TenantId, policies: &ClientPolicies, audit: &AuditEvent) -> ();
         fn purge(now: Timestamp, limit: u32) -> u64;
     }
     Grants {

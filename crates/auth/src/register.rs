@@ -14,7 +14,7 @@ use http::{HeaderValue, StatusCode, header};
 use http_kit::ClientAddress;
 use model::{Scope, random_token};
 use protocol::oauth::{Error, ErrorCode, RegistrationRequest, RegistrationResponse};
-use storage::repo::{Actor, ApplicationType, AuthMethod, Client, ClientOrigin};
+use storage::repo::{Actor, ApplicationType, AuthMethod, Client, ClientKeys, ClientMetadata, ClientOrigin};
 
 use self::read::Wanted;
 use crate::{
@@ -82,6 +82,10 @@ async fn create(auth: &Auth, wanted: Wanted) -> Result<RegistrationResponse, Fai
         scopes: wanted.scopes,
         may_refresh: wanted.may_refresh,
         application_type: wanted.application_type,
+        keys: ClientKeys::None,
+        metadata: ClientMetadata::default(),
+        registration_hash: None,
+        blocked_at: None,
         created_at: now,
         last_used_at: None,
         expires_at: Some(now + auth.config.lifetimes.client_unused),
@@ -109,6 +113,7 @@ fn response(client: Client, secret: Option<String>) -> RegistrationResponse {
             AuthMethod::None => "none",
             AuthMethod::ClientSecretBasic => "client_secret_basic",
             AuthMethod::ClientSecretPost => "client_secret_post",
+            AuthMethod::PrivateKeyJwt => "private_key_jwt",
         },
         grant_types,
         response_types: vec!["code"],

@@ -38,10 +38,12 @@ impl ClientAddress {
         Self(client)
     }
 
-    /// What limits count: the address for IPv4, its /56 for IPv6, since a household has at least that.
+    /// What limits count: the /24 of IPv4 and the /56 of IPv6, since addresses beside each other are easily had
+    /// by one person. Loopback and private addresses are machines of one's own, and count one by one.
     pub fn neighbourhood(self) -> IpNet {
         match self.0 {
-            IpAddr::V4(address) => Ipv4Net::from(address).into(),
+            IpAddr::V4(address) if address.is_loopback() || address.is_private() => Ipv4Net::from(address).into(),
+            IpAddr::V4(address) => Ipv4Net::new(address, 24).expect("24 is at most 32").trunc().into(),
             IpAddr::V6(address) => Ipv6Net::new(address, 56).expect("56 is at most 128").trunc().into(),
         }
     }
@@ -92,6 +94,8 @@ mod tests {
         let of = |text: &str| ClientAddress(text.parse().unwrap()).neighbourhood();
         assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:ff::9"));
         assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:102::1"));
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert_eq!(of("192.0.2.1"), of("192.0.2.254"));
+        assert_ne!(of("192.0.2.1"), of("192.0.3.1"));
+        assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
     }
 }

@@ -9,6 +9,7 @@
 // Shared templates name this crate by its name, from inside it as well.
 extern crate self as http_kit;
 
+mod budget;
 mod client_address;
 pub mod cookies;
 mod csrf;
@@ -23,6 +24,7 @@ pub mod stylesheet;
 mod throttle;
 
 pub use crate::{
+    budget::{BUDGETS, Budget, Spent, WhenAway},
     client_address::ClientAddress,
     csrf::Csrf,
     fields::{Fields, InvalidFields},

@@ -7,7 +7,7 @@
 //! 1. the advisory locks of [`Turn`];
 //! 2. rows of tenant, then user, server, member, connection: `FOR KEY SHARE` by writes that only need them
 //!    to stay, more strongly by writes that change or remove them;
-//! 3. slugs, accounts, identities, revisions;
+//! 3. slugs, accounts, identities, revisions, clients;
 //! 4. grants, several in order of id; then their codes and refresh tokens;
 //! 5. the lock of the change feed, at the very end of the transaction.
 
@@ -27,6 +27,8 @@ pub(crate) enum Turn {
     TenantSlug = 0x706f_7274_6963_6f02,
     /// Making the first signing key.
     SigningKey = 0x706f_7274_6963_6f03,
+    /// A client that registers itself: the cap counts those that are there.
+    Registration = 0x706f_7274_6963_6f04,
 }
 
 impl Write {

@@ -120,6 +120,10 @@ pub async fn repositories(make: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Bus>) -> Re
     connections::go_with_what_rests_on_them(&world, fresh().await).await;
     clients::expire(&world, fresh().await).await;
     clients::hold_their_name(&world, fresh().await).await;
+    clients::never_outgrow_the_cap(&world, fresh().await).await;
+    clients::are_replaced_by_one(&world, fresh().await).await;
+    clients::end_with_their_grants(&world, fresh().await).await;
+    clients::of_a_tenant_are_its_own(&world, fresh().await).await;
     grants::one_redemption_wins(&world, fresh().await).await;
     grants::a_bad_code_is_no_code(&world, fresh().await).await;
     grants::rest_on_what_is_there(&world, fresh().await).await;

@@ -25,7 +25,10 @@ use std::sync::Arc;
 
 pub use self::{
     audit::{Actor, AuditEvent, AuditLog},
-    clients::{ApplicationType, AuthMethod, Client, ClientOrigin, Clients},
+    clients::{
+        ApplicationType, AuthMethod, Client, ClientKeys, ClientMetadata, ClientOrigin, ClientPolicies, ClientPolicy,
+        ClientUse, Clients, PolicyMode, RegistrationCap,
+    },
     connections::{Connection, ConnectionKind, ConnectionOwner, Connections, Endpoints},
     grants::{Code, Grant, GrantState, Grants, Redeemed, Refresh, RefreshFamily, Revoked, Rotated, TokenHash},
     replicas::{Replica, Replicas},

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     fn from(last: u8) -> ClientAddress {
-        ClientAddress(Ipv4Addr::new(192, 0, 2, last).into())
+        ClientAddress(Ipv4Addr::new(192, 0, last, 1).into())
     }
 
     #[test]

@@ -135,6 +135,32 @@ impl Write {
         Ok(self.note_ends(&ended))
     }
 
+    /// Ends the grants of a client, in one tenant or in all.
+    pub(crate) async fn revoke_of_client(
+        &mut self,
+        tenant: Option<TenantId>,
+        client_id: &str,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let ended = sqlx::query_as!(
+            Ended,
+            r#"WITH ending AS (SELECT id FROM "grant"
+                              WHERE client_id = $2 AND ($3::uuid IS NULL OR tenant = $3) AND state <> 'revoked'
+                              ORDER BY id FOR NO KEY UPDATE)
+               UPDATE "grant" SET state = 'revoked', revoked_at = $1
+               FROM ending
+               WHERE "grant".id = ending.id
+               RETURNING "grant".id, "grant".tenant"#,
+            now.millis(),
+            client_id,
+            tenant.map(TenantId::uuid),
+        )
+        .fetch_all(self.on())
+        .await
+        .map_err(failed)?;
+        Ok(self.note_ends(&ended))
+    }
+
     /// Appends to the feed; `true` if anything ended.
     fn note_ends(&mut self, ended: &[Ended]) -> bool {
         for Ended { id, tenant } in ended {

@@ -117,6 +117,29 @@ impl Write {
         self.note_ends(&ended).await
     }
 
+    /// Ends the grants of a client, in one tenant or in all.
+    pub(crate) async fn revoke_of_client(
+        &mut self,
+        tenant: Option<TenantId>,
+        client_id: &str,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let (tenant, now) = (tenant.map(|id| id.bytes().to_vec()), now.millis());
+        let ended = sqlx::query_as!(
+            Ended,
+            r#"UPDATE "grant" SET state = 'revoked', revoked_at = ?1
+               WHERE client_id = ?2 AND (?3 IS NULL OR tenant = ?3) AND state <> 'revoked'
+               RETURNING id AS "id!: Vec<u8>", tenant AS "tenant!: Vec<u8>""#,
+            now,
+            client_id,
+            tenant,
+        )
+        .fetch_all(self.on())
+        .await
+        .map_err(failed)?;
+        self.note_ends(&ended).await
+    }
+
     /// Appends to the feed; `true` if anything ended.
     async fn note_ends(&mut self, ended: &[Ended]) -> Result<bool> {
         for Ended { id: grant, tenant } in ended {

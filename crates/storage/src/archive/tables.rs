@@ -141,6 +141,10 @@ const fn flag(name: &'static str) -> Column {
     Column { name, kind: Kind::Flag, added: None }
 }
 
+const fn later(name: &'static str, kind: Kind, older_rows: Added) -> Column {
+    Column { name, kind, added: Some(older_rows) }
+}
+
 const fn of(name: &'static str, columns: &'static [Column]) -> Table {
     Table { name, columns, owner: OwnedBy::Platform }
 }
@@ -209,8 +213,15 @@ pub static TABLES: &[Table] = &[
             number("created_at"),
             number("last_used_at"),
             number("expires_at"),
+            later("jwks", Kind::Text, Added::Empty),
+            later("jwks_uri", Kind::Text, Added::Empty),
+            later("metadata", Kind::Text, Added::Text("{}")),
+            later("registration_hash", Kind::Bytes, Added::Empty),
+            later("blocked_at", Kind::Integer, Added::Empty),
         ],
     ),
+    of("client_block", &[id("tenant"), text("client_id"), number("blocked_at")]),
+    of("client_policy", &[id("tenant"), text("dcr"), text("dcr_allow"), text("cimd"), text("cimd_allow")]),
     of(
         "grant",
         &[
@@ -271,7 +282,7 @@ pub static TABLES: &[Table] = &[
             sealed("value"),
             number("revision"),
             number("expires_at"),
-            Column { name: "format", kind: Kind::Integer, added: Some(Added::Number(1)) },
+            later("format", Kind::Integer, Added::Number(1)),
         ],
     ),
     of("usage", &[id("tenant"), id("server"), number("hour"), number("calls"), number("errors")]),

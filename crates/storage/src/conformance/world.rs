@@ -13,9 +13,9 @@ use model::{
 use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::repo::{
-    Actor, ApplicationType, AuditEvent, AuthMethod, Client, ClientOrigin, Code, Connection, ConnectionKind,
-    ConnectionOwner, Endpoints, Grant, GrantState, LocalAccount, Member, Refresh, Repos, Server, ServerRevision,
-    ServerState, SignInMethod, Tenant, TenantState, TokenHash, User, UserState,
+    Actor, ApplicationType, AuditEvent, AuthMethod, Client, ClientKeys, ClientMetadata, ClientOrigin, Code, Connection,
+    ConnectionKind, ConnectionOwner, Endpoints, Grant, GrantState, LocalAccount, Member, Refresh, Repos, Server,
+    ServerRevision, ServerState, SignInMethod, Tenant, TenantState, TokenHash, User, UserState,
 };
 
 pub(super) const HOUR: Duration = Duration::from_hours(1);
@@ -136,6 +136,10 @@ impl World {
             scopes: ScopeSet::supported(),
             may_refresh: true,
             application_type: ApplicationType::Native,
+            keys: ClientKeys::Inline(serde_json::json!({ "keys": [] })),
+            metadata: ClientMetadata { software_id: Some("software".to_owned()), ..ClientMetadata::default() },
+            registration_hash: Some(self.hash()),
+            blocked_at: None,
             created_at: self.now(),
             last_used_at: None,
             expires_at,

@@ -3,8 +3,8 @@
 use std::{fmt, str::FromStr};
 
 use super::{
-    Actor, ApplicationType, AuthMethod, ClientOrigin, ConnectionKind, KeyState, ServerState, SignInMethod, TenantState,
-    UserState,
+    Actor, ApplicationType, AuthMethod, ClientOrigin, ConnectionKind, KeyState, PolicyMode, ServerState, SignInMethod,
+    TenantState, UserState,
 };
 use crate::ChangeKind;
 
@@ -46,7 +46,9 @@ words! {
         None = "none",
         ClientSecretBasic = "client_secret_basic",
         ClientSecretPost = "client_secret_post",
+        PrivateKeyJwt = "private_key_jwt",
     }
+    PolicyMode { Off = "off", Allowlist = "allowlist", Open = "open", }
     ApplicationType { Web = "web", Native = "native", }
     ChangeKind {
         Tenant = "tenant",
@@ -122,8 +124,12 @@ mod tests {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
             assert_eq!(kind.as_str().parse(), Ok(kind));
         }
-        for method in [AuthMethod::None, AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost] {
+        use AuthMethod::{ClientSecretBasic, ClientSecretPost, None as Public, PrivateKeyJwt};
+        for method in [Public, ClientSecretBasic, ClientSecretPost, PrivateKeyJwt] {
             assert_eq!(serde_json::to_value(method).unwrap(), method.as_str());
+        }
+        for mode in [PolicyMode::Off, PolicyMode::Allowlist, PolicyMode::Open] {
+            assert_eq!(serde_json::to_value(mode).unwrap(), mode.as_str());
         }
         for kind in [ApplicationType::Web, ApplicationType::Native] {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
