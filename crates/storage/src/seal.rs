@@ -1,6 +1,6 @@
 mod derived;
 mod master;
-mod owner_text;
+mod nonces;
 mod ring;
 mod rings;
 mod rotate;
@@ -25,7 +25,7 @@ pub use self::{
     rotate::{ACTIVATION, DERIVED_LIFE, Rotated},
     wrapped::{WrappedKey, WrappedKeys},
 };
-use self::{owner_text::OwnerText, ring::Ring, rings::Rings, seen::Seen, store::KeyStore};
+use self::{nonces::Nonces, ring::Ring, rings::Rings, seen::Seen, store::KeyStore};
 use crate::{Change, ChangeKind, Follow, Owner, Result, StorageError, aead};
 
 /// Which column of which row a sealed value stands in.
@@ -49,6 +49,7 @@ pub struct Sealer {
     store: KeyStore,
     clock: Arc<dyn Clock>,
     rings: Rings,
+    nonces: Nonces,
     /// The platform's keys are always there: what is derived from them is needed where nobody can wait.
     platform: ArcSwap<Ring>,
     /// Held while the platform's keys are read, so that older ones never replace newer ones.
@@ -72,6 +73,7 @@ impl Sealer {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self> {
+        let nonces = Nonces::new(Arc::clone(&entropy));
         let store = KeyStore::new(source, keys, entropy)?;
         let platform = store.load_or_make(Owner::Platform).await.map_err(|error| match error {
             StorageError::Damaged { .. } | StorageError::UnknownMasterKey { .. } => {
@@ -84,6 +86,7 @@ impl Sealer {
             store,
             clock,
             rings: Rings::default(),
+            nonces,
             platform: ArcSwap::from_pointee(platform),
             rereading: Mutex::default(),
             damaged: Seen::default(),
@@ -141,7 +144,7 @@ impl Sealer {
     pub(crate) async fn seal_parts(&self, owner: Owner, parts: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>> {
         let ring = self.ring_or_new(owner).await?;
         let key = ring.sealing(self.clock.now());
-        Ok(key.cipher().seal(key.id(), OwnerText::of(owner).as_bytes(), parts, plain, &*self.store.entropy))
+        Ok(key.cipher().seal(key.id(), ring.label(), parts, plain, &self.nonces))
     }
 
     pub(crate) async fn open_parts(
@@ -164,8 +167,9 @@ impl Sealer {
             // Another replica may have made the key after this one had looked.
             ring = self.reread(owner).await?;
         }
-        let key = ring.as_ref().and_then(|ring| ring.key(id)).ok_or_else(|| damaged("its key is gone"))?;
-        key.cipher().open(OwnerText::of(owner).as_bytes(), parts, sealed).map_err(|why| damaged(why.reason()))
+        let found = ring.as_ref().and_then(|ring| Some((ring.label(), ring.key(id)?)));
+        let (label, key) = found.ok_or_else(|| damaged("its key is gone"))?;
+        key.cipher().open(label, parts, sealed).map_err(|why| damaged(why.reason()))
     }
 
     /// Opens all keys of an owner, as it is done before their first use.

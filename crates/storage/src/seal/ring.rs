@@ -41,7 +41,11 @@ impl DataKey {
 }
 
 /// The data keys of one owner, oldest first. Invariant: there is at least one.
-pub(super) struct Ring(Vec<DataKey>);
+pub(super) struct Ring {
+    keys: Vec<DataKey>,
+    /// Part of whatever they seal, and written out once.
+    label: String,
+}
 
 impl Ring {
     /// Opens an owner's stored keys; `None` if there are none. One that does not open is the fault of all:
@@ -49,24 +53,29 @@ impl Ring {
     pub(super) fn unwrap(masters: &MasterKeys, owner: Owner, stored: &[WrappedKey]) -> Result<Option<Self>, Locked> {
         let mut keys = stored.iter().map(|key| key.unwrap(masters, owner)).collect::<Result<Vec<_>, _>>()?;
         keys.sort_by_key(DataKey::id);
-        Ok((!keys.is_empty()).then_some(Self(keys)))
+        Ok((!keys.is_empty()).then(|| Self { keys, label: owner.to_string() }))
+    }
+
+    /// Whose keys they are, as sealed values say it.
+    pub(super) fn label(&self) -> &[u8] {
+        self.label.as_bytes()
     }
 
     /// The key that seals at `now`: the newest that is active.
     pub(super) fn sealing(&self, now: Timestamp) -> &DataKey {
-        let active = self.0.iter().rev().find(|key| key.active_from <= now);
-        active.unwrap_or_else(|| self.0.first().expect("a ring has a key"))
+        let active = self.keys.iter().rev().find(|key| key.active_from <= now);
+        active.unwrap_or_else(|| self.keys.first().expect("a ring has a key"))
     }
 
     pub(super) fn newest(&self) -> &DataKey {
-        self.0.last().expect("a ring has a key")
+        self.keys.last().expect("a ring has a key")
     }
 
     pub(super) fn key(&self, id: u32) -> Option<&DataKey> {
-        self.0.iter().find(|key| key.id == id)
+        self.keys.iter().find(|key| key.id == id)
     }
 
     pub(super) fn keys(&self) -> &[DataKey] {
-        &self.0
+        &self.keys
     }
 }
