@@ -80,7 +80,8 @@ async fn the_stores_hold_no_secret() {
     };
     needles.add("the master key", &master);
     for key in app.store.repos.signing.all().await.expect("the keys") {
-        needles.add("a signing key", &STANDARD.decode(key.private.expose()).expect("base64"));
+        needles
+            .add("a signing key", &STANDARD.decode(key.private.as_ref().expect("it opens").expose()).expect("base64"));
     }
     // All that it made of its randomness: data keys above all, which nothing ever shows. The client's id is none.
     for drawn in app.drawn.secrets() {

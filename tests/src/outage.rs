@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use model::{
-    AuditId, ConnectionId, GrantId, ReplicaId, RevisionId, Role, ServerId, ServerSlug, Slug, TenantId, TenantSlug,
-    Timestamp, UserId,
+    AuditId, ConnectionId, GrantId, ReplicaId, ResourceCredentialId, RevisionId, Role, ServerId, ServerSlug, Slug,
+    TenantId, TenantSlug, Timestamp, TokenId, UserId,
 };
 use server::{
     Store,
@@ -21,9 +21,10 @@ use storage::{
     Change, Entry, Keep, KeyValue, Owner, Place, Result, Revision, Split, StorageError,
     repo::{
         AuditEvent, AuditLog, Changes, Client, ClientPolicies, ClientUse, Clients, Code, Connection, ConnectionOwner,
-        Connections, Grant, Grants, Identity, LocalAccount, Member, Membership, Redeemed, Refresh, RefreshFamily,
-        RegistrationCap, Replica, Replicas, Repos, Revoked, Rotated, Server, ServerRevision, Servers, SigningKey,
-        SigningKeys, Tenant, TenantView, Tenants, TokenHash, Usage, UsageBatch, UsageCount, User, Users,
+        Connections, Grant, Grants, GrantsOf, Identity, KeyChange, KeyState, LocalAccount, Member, Membership, Raised,
+        Redeemed, Refresh, RefreshFamily, RegistrationCap, Replacement, Replica, Replicas, Repos, ResourceCredential,
+        ResourceCredentials, Revoked, RevokedToken, Rotated, Server, ServerRevision, Servers, SigningKey, SigningKeys,
+        Tenant, TenantView, Tenants, TokenHash, TokenPolicy, Usage, UsageBatch, UsageCount, User, Users,
     },
 };
 
@@ -61,6 +62,7 @@ impl Switch {
             clients: self.over(Arc::clone(&of.clients)),
             grants: self.over(Arc::clone(&of.grants)),
             signing: self.over(Arc::clone(&of.signing)),
+            resource_credentials: self.over(Arc::clone(&of.resource_credentials)),
             audit: self.over(Arc::clone(&of.audit)),
             changes: self.over(Arc::clone(&of.changes)),
             replicas: self.over(Arc::clone(&of.replicas)),
@@ -217,22 +219,31 @@ switched! {
         fn redeem(code: &TokenHash, refresh: Option<&Refresh>, now: Timestamp, audit: &AuditEvent) -> Redeemed;
         fn count_failure(code: &TokenHash) -> ();
         fn refresh(hash: &TokenHash) -> Option<RefreshFamily>;
-        fn rotate(
-            child: &Refresh,
-            now: Timestamp,
-            grace_from: Timestamp,
-            siblings: u32,
-            audit: &AuditEvent
-        ) -> Rotated;
+        fn rotate(child: &Refresh, now: Timestamp, rules: &Replacement, audit: &AuditEvent) -> Rotated;
+        fn note_uses(tokens: &[TokenId], at: Timestamp) -> ();
         fn grant(id: GrantId) -> Option<Grant>;
         fn of_user(user: UserId, now: Timestamp, before: Option<GrantId>, limit: u32) -> Vec<Grant>;
         fn revoke(id: GrantId, now: Timestamp, audit: &AuditEvent) -> bool;
+        fn end(of: &GrantsOf, now: Timestamp, audit: &AuditEvent) -> u64;
+        fn raise(of: &GrantsOf, now: Timestamp, audit: &AuditEvent) -> u64;
+        fn versions(ids: &[GrantId]) -> Vec<Raised>;
+        fn raised_since(since: Timestamp, after: Option<&Raised>, limit: u32) -> Vec<Raised>;
+        fn revoke_token(token: &RevokedToken, audit: &AuditEvent) -> bool;
+        fn revoked_tokens(now: Timestamp, after: Option<TokenId>, limit: u32) -> Vec<RevokedToken>;
         fn revoked_since(since: Timestamp, after: Option<&Revoked>, limit: u32) -> Vec<Revoked>;
         fn purge(before: Timestamp, limit: u32) -> u64;
     }
     SigningKeys {
         fn all() -> Vec<SigningKey>;
-        fn insert_first(key: &SigningKey, audit: &AuditEvent) -> bool;
+        fn change(seen: &[(String, KeyState)], change: &KeyChange, now: Timestamp, audit: &AuditEvent) -> bool;
+    }
+    ResourceCredentials {
+        fn create(credential: &ResourceCredential, audit: &AuditEvent) -> ();
+        fn credential(id: ResourceCredentialId) -> Option<ResourceCredential>;
+        fn of_server(tenant: TenantId, server: ServerId) -> Vec<ResourceCredential>;
+        fn remove(tenant: TenantId, server: ServerId, id: ResourceCredentialId, audit: &AuditEvent) -> bool;
+        fn policy(tenant: TenantId) -> TokenPolicy;
+        fn set_policy(tenant: TenantId, policy: &TokenPolicy, audit: &AuditEvent) -> ();
     }
     Usage {
         fn add(batch: &UsageBatch, at: Timestamp) -> bool;

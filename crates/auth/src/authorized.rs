@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use model::{GrantId, Principal, ScopeSet, ServerId, TenantId, Timestamp};
 
+use crate::guard::Verified;
+
 /// A request that the guard let through.
 #[derive(Clone, Debug)]
 pub struct Authorized {
@@ -17,6 +19,8 @@ pub struct Authorized {
     pub client_id: Arc<str>,
     /// By which grant, for people.
     pub grant: Option<GrantId>,
+    /// The token that it came with, if it is one of ours.
+    pub(crate) token: Option<Arc<Verified>>,
     /// When its token ends. A stream must not outlive it.
     pub expires: Timestamp,
 }

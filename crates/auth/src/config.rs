@@ -2,11 +2,15 @@ use std::time::Duration;
 
 use http_kit::Limit;
 
+use crate::{KeyRules, SigningAlgorithm};
+
 /// What an installation may set about sign-in and the authorization server.
 #[derive(Clone, Debug)]
 pub struct AuthConfig {
     /// How long things live.
     pub lifetimes: Lifetimes,
+    /// How signing keys live.
+    pub keys: KeyRules,
     /// How many clients may register themselves.
     pub registration: RegistrationLimits,
     /// Redirect URIs of schemes without a period that clients may register, each whole. OAuth 2.1 §2.3.1
@@ -30,8 +34,11 @@ pub struct Lifetimes {
     pub refresh_idle: Duration,
     /// A grant, from consent to its end, however much it is used.
     pub grant: Duration,
-    /// How long a replaced refresh token still works, because clients race and answers get lost.
+    /// How long a replaced refresh token still works, because clients race. Zero: not at all.
     pub refresh_grace: Duration,
+    /// How long a replaced refresh token still works if nothing that it was replaced by was ever used, because
+    /// answers get lost.
+    pub refresh_lost: Duration,
     /// From the authorization request to the person's decision.
     pub transaction: Duration,
     /// A browser session that is not used.
@@ -65,6 +72,7 @@ impl Default for AuthConfig {
     fn default() -> Self {
         Self {
             lifetimes: Lifetimes::default(),
+            keys: KeyRules { algorithm: SigningAlgorithm::default(), every: 30 * DAY },
             registration: RegistrationLimits::default(),
             private_redirects: vec!["cursor://anysphere.cursor-mcp/oauth/callback".to_owned()],
             token_requests: Limit { burst: 600, every: Duration::from_millis(100) },
@@ -81,6 +89,7 @@ impl Default for Lifetimes {
             refresh_idle: 30 * DAY,
             grant: 90 * DAY,
             refresh_grace: 2 * MINUTE,
+            refresh_lost: DAY,
             transaction: 10 * MINUTE,
             session_idle: 12 * HOUR,
             session: 7 * DAY,

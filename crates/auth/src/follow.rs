@@ -1,17 +1,17 @@
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use model::{Clock, GrantId, Timestamp};
+use model::{Clock, GrantId, Timestamp, TokenId};
 use storage::{
-    Change, ChangeKind, Follow, StorageError, pages,
-    repo::{Repos, Revoked},
+    Change, ChangeKind, Follow, TOMBSTONE_LIFE, pages,
+    repo::{Raised, Repos, Revoked, RevokedToken},
 };
 
-use crate::keys::KeySet;
+use crate::{keys::KeySet, watch::Watchers};
 
-/// How much longer than a token a revocation is remembered, for clocks that differ.
-const MARGIN: Duration = Duration::from_hours(1);
+/// The version that no token of an ended grant has.
+const ENDED: u32 = u32::MAX;
 
 /// What every request with a token needs: signing keys and revocations, in memory.
 ///
@@ -19,10 +19,30 @@ const MARGIN: Duration = Duration::from_hours(1);
 pub(crate) struct Snapshot {
     repos: Repos,
     clock: Arc<dyn Clock>,
-    /// How long a revocation matters.
-    memory: Duration,
     keys: ArcSwap<KeySet>,
-    revoked: ArcSwap<HashMap<GrantId, Timestamp>>,
+    ends: ArcSwap<Ends>,
+    watchers: Arc<Watchers>,
+}
+
+/// What is no good any more, for as long as a token of it could live.
+#[derive(Clone, Debug, Default)]
+struct Ends {
+    /// The least version that tokens of a grant must have, and when that was heard of.
+    grants: HashMap<GrantId, (u32, Timestamp)>,
+    /// Single tokens, and when that was heard of.
+    tokens: HashMap<TokenId, Timestamp>,
+}
+
+impl Ends {
+    fn require(&mut self, grant: GrantId, version: u32, now: Timestamp) {
+        let (least, at) = self.grants.entry(grant).or_insert((version, now));
+        (*least, *at) = ((*least).max(version), now);
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        self.grants.retain(|_, (_, at)| *at > now - TOMBSTONE_LIFE);
+        self.tokens.retain(|_, at| *at > now - TOMBSTONE_LIFE);
+    }
 }
 
 impl fmt::Debug for Snapshot {
@@ -32,10 +52,10 @@ impl fmt::Debug for Snapshot {
 }
 
 impl Snapshot {
-    /// An empty snapshot, to be filled by a `storage::Follower`. `access` is the longest life of a token.
-    pub(crate) fn new(repos: Repos, clock: Arc<dyn Clock>, access: Duration) -> Arc<Self> {
-        let (keys, revoked) = (ArcSwap::from_pointee(KeySet::empty()), ArcSwap::default());
-        Arc::new(Self { repos, clock, memory: access + MARGIN, keys, revoked })
+    /// An empty snapshot, to be filled by a `storage::Follower`.
+    pub(crate) fn new(repos: Repos, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let (keys, ends) = (ArcSwap::from_pointee(KeySet::empty()), ArcSwap::default());
+        Arc::new(Self { repos, clock, keys, ends, watchers: Arc::default() })
     }
 
     /// The keys of the moment.
@@ -43,15 +63,67 @@ impl Snapshot {
         self.keys.load()
     }
 
-    /// Whether a grant is over.
-    pub(crate) fn is_revoked(&self, grant: GrantId) -> bool {
-        self.revoked.load().contains_key(&grant)
+    /// Whether a token was revoked: with its grant, with what came before a version of that, or by itself.
+    pub(crate) fn is_revoked(&self, grant: GrantId, version: u32, token: TokenId) -> bool {
+        let ends = self.ends.load();
+        ends.grants.get(&grant).is_some_and(|(least, _)| version < *least) || ends.tokens.contains_key(&token)
+    }
+
+    /// Who waits for changes.
+    pub(crate) fn watchers(&self) -> &Arc<Watchers> {
+        &self.watchers
     }
 
     async fn load_keys(&self) -> storage::Result<()> {
         let keys = self.repos.signing.all().await?;
-        let set = KeySet::new(&keys).map_err(|_| StorageError::damaged("signing_key", "it is not a usable key"))?;
-        self.keys.store(Arc::new(set));
+        self.keys.store(Arc::new(KeySet::new(&keys)));
+        Ok(())
+    }
+
+    async fn load_ends(&self) -> storage::Result<()> {
+        let now = self.clock.now();
+        let (grants, since) = (&self.repos.grants, now - TOMBSTONE_LIFE);
+        let mut ends = Ends::default();
+        let page =
+            |after: Option<Revoked>, limit| async move { grants.revoked_since(since, after.as_ref(), limit).await };
+        for revoked in pages(page, |last| *last).await? {
+            ends.require(revoked.grant, ENDED, now);
+        }
+        let page =
+            |after: Option<Raised>, limit| async move { grants.raised_since(since, after.as_ref(), limit).await };
+        for raised in pages(page, |last| *last).await? {
+            ends.require(raised.grant, raised.version, now);
+        }
+        let page = |after: Option<RevokedToken>, limit| async move {
+            grants.revoked_tokens(now, after.map(|last| last.id), limit).await
+        };
+        ends.tokens = pages(page, |last| *last).await?.into_iter().map(|token| (token.id, now)).collect();
+        self.ends.store(Arc::new(ends));
+        Ok(())
+    }
+
+    async fn apply_ends(&self, changes: &[Change]) -> storage::Result<()> {
+        let of = |kind| changes.iter().filter(move |change| change.kind == kind).map(|change| &change.subject);
+        let raised: Vec<_> = of(ChangeKind::GrantVersion).filter_map(|id| GrantId::from_bytes(id)).collect();
+        // One question for all of them.
+        let raised = if raised.is_empty() { Vec::new() } else { self.repos.grants.versions(&raised).await? };
+        // These say that it is over, for good. Nothing is asked: of a tenant that went with thousands of grants, the
+        // next tenant's revocation would wait for thousands of answers.
+        let ended: Vec<_> = of(ChangeKind::Grant).filter_map(|id| GrantId::from_bytes(id)).collect();
+        let tokens: Vec<_> = of(ChangeKind::Token).filter_map(|id| TokenId::from_bytes(id)).collect();
+        if raised.is_empty() && ended.is_empty() && tokens.is_empty() {
+            return Ok(());
+        }
+        let (now, mut ends) = (self.clock.now(), Ends::clone(&self.ends.load()));
+        for grant in ended {
+            ends.require(grant, ENDED, now);
+        }
+        for raised in raised {
+            ends.require(raised.grant, raised.version, now);
+        }
+        ends.tokens.extend(tokens.into_iter().map(|token| (token, now)));
+        ends.forget(now);
+        self.ends.store(Arc::new(ends));
         Ok(())
     }
 }
@@ -60,31 +132,17 @@ impl Snapshot {
 impl Follow for Snapshot {
     async fn reload(&self) -> storage::Result<()> {
         self.load_keys().await?;
-        let now = self.clock.now();
-        let (grants, since) = (&self.repos.grants, now - self.memory);
-        let page =
-            |after: Option<Revoked>, limit| async move { grants.revoked_since(since, after.as_ref(), limit).await };
-        let revoked = pages(page, |last| *last).await?;
-        self.revoked.store(Arc::new(revoked.into_iter().map(|revoked| (revoked.grant, now)).collect()));
+        self.load_ends().await?;
+        self.watchers.wake_all();
         Ok(())
     }
 
     async fn apply(&self, changes: &[Change]) -> storage::Result<()> {
-        if changes.iter().any(|change| change.kind == ChangeKind::SigningKeys) {
-            self.load_keys().await?;
-        }
-        let now = self.clock.now();
-        let mut revoked: Option<HashMap<GrantId, Timestamp>> = None;
-        for change in changes.iter().filter(|change| change.kind == ChangeKind::Grant) {
-            // It says that the grant is over, for good. Nothing is asked: of a tenant that went with thousands of
-            // grants, the next tenant's revocation would wait for thousands of answers.
-            let Some(id) = GrantId::from_bytes(&change.subject) else { continue };
-            revoked.get_or_insert_with(|| HashMap::clone(&self.revoked.load())).insert(id, now);
-        }
-        if let Some(mut revoked) = revoked {
-            revoked.retain(|_, at| *at > now - self.memory);
-            self.revoked.store(Arc::new(revoked));
-        }
-        Ok(())
+        let keys = changes.iter().any(|change| change.kind == ChangeKind::SigningKeys);
+        let keys = if keys { self.load_keys().await } else { Ok(()) };
+        // Revocations do not wait for keys that cannot be read.
+        self.apply_ends(changes).await?;
+        self.watchers.wake(changes);
+        keys
     }
 }

@@ -3,7 +3,10 @@
 mod answers;
 mod claims;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, header};
@@ -12,9 +15,9 @@ use moka::sync::Cache;
 use registry::Directory;
 use sha2::{Digest as _, Sha256};
 
-pub(crate) use self::claims::AccessClaims;
-use self::{answers::Answers, claims::Verified};
-use crate::{Authorized, follow::Snapshot};
+use self::answers::Answers;
+pub(crate) use self::claims::{AccessClaims, Verified};
+use crate::{Authorized, Watch, follow::Snapshot, uses::Uses};
 
 /// The longest token that is looked at, in bytes.
 const MAX_TOKEN: usize = 8 * 1024;
@@ -34,6 +37,7 @@ pub struct Guard(Arc<Inner>);
 
 struct Inner {
     snapshot: Arc<Snapshot>,
+    uses: Arc<Uses>,
     directory: Arc<Directory>,
     clock: Arc<dyn Clock>,
     issuer: String,
@@ -42,6 +46,14 @@ struct Inner {
     answers: Answers,
     /// By SHA-256 of the token. Successes only: a failure costs its sender, not a place.
     verified: Cache<[u8; 32], Arc<Verified>>,
+}
+
+impl Inner {
+    /// A key that is gone takes its tokens along, verified before or not.
+    fn is_revoked(&self, token: &Verified) -> bool {
+        self.snapshot.keys().verifier(&token.kid).is_none()
+            || self.snapshot.is_revoked(token.grant, token.version, token.id)
+    }
 }
 
 impl fmt::Debug for Guard {
@@ -66,6 +78,7 @@ pub(crate) enum Refusal {
 impl Guard {
     pub(crate) fn new(
         snapshot: Arc<Snapshot>,
+        uses: Arc<Uses>,
         directory: Arc<Directory>,
         clock: Arc<dyn Clock>,
         issuer: String,
@@ -73,7 +86,7 @@ impl Guard {
     ) -> Self {
         let answers = Answers::new(&origin);
         let verified = Cache::builder().max_capacity(REMEMBERED).build();
-        Self(Arc::new(Inner { snapshot, directory, clock, issuer, origin, answers, verified }))
+        Self(Arc::new(Inner { snapshot, uses, directory, clock, issuer, origin, answers, verified }))
     }
 
     /// Lets a request through, or answers it. `query` is the query of its URL.
@@ -90,15 +103,20 @@ impl Guard {
     /// Whether a request that was let through would be let through now: for answers that take long. When its
     /// token ends is not asked.
     pub fn still_admits(&self, who: &Authorized, path: &ResourcePath) -> bool {
-        let Inner { snapshot, directory, .. } = &*self.0;
+        let directory = &*self.0.directory;
         // Only people get past `admit`.
         let Some(id) = who.principal.user() else { return false };
         let server = directory.resolve(path);
         let role = directory.role(who.tenant, id);
-        !who.grant.is_some_and(|grant| snapshot.is_revoked(grant))
+        !who.token.as_ref().is_some_and(|token| self.0.is_revoked(token))
             && server.is_some_and(|server| server.id == who.server && server.tenant == who.tenant)
             && directory.user_active(id)
             && role.is_some_and(model::Role::may_call)
+    }
+
+    /// What says when to ask [`still_admits`](Self::still_admits) about a request that was let through.
+    pub fn watch(&self, who: &Authorized) -> Watch {
+        self.0.snapshot.watchers().watch(who)
     }
 
     /// The answer to a request whose token lacks scopes. `needed` are all scopes of the operation,
@@ -131,8 +149,8 @@ impl Guard {
     }
 
     /// Checks what can change, against this request's resource.
-    fn admit(&self, token: &Verified, path: &ResourcePath) -> Result<Authorized, Refusal> {
-        let Inner { snapshot, directory, clock, origin, .. } = &*self.0;
+    fn admit(&self, token: &Arc<Verified>, path: &ResourcePath) -> Result<Authorized, Refusal> {
+        let Inner { directory, clock, origin, .. } = &*self.0;
         let now = clock.now().seconds();
         if !is_resource(&token.audience, origin, path) {
             return Err(Refusal::BadToken("the token is for another resource"));
@@ -143,8 +161,7 @@ impl Guard {
         if token.issued > now + SKEW {
             return Err(Refusal::BadToken("the token is not valid yet"));
         }
-        // A key that is gone takes its tokens along, verified before or not.
-        if snapshot.keys().verifier(&token.kid).is_none() || snapshot.is_revoked(token.grant) {
+        if self.0.is_revoked(token) {
             return Err(Refusal::BadToken("the token was revoked"));
         }
         let server = directory.resolve(path).ok_or(Refusal::NotAllowed)?;
@@ -155,6 +172,9 @@ impl Guard {
         if !directory.user_active(token.user) || !role.is_some_and(model::Role::may_call) {
             return Err(Refusal::NotAllowed);
         }
+        if !token.noted.load(Ordering::Relaxed) && self.0.uses.note(token.id) {
+            token.noted.store(true, Ordering::Relaxed);
+        }
         Ok(Authorized {
             principal: Principal::User { id: token.user },
             tenant: token.tenant,
@@ -162,6 +182,7 @@ impl Guard {
             scopes: Arc::clone(&token.scopes),
             client_id: Arc::clone(&token.client_id),
             grant: Some(token.grant),
+            token: Some(Arc::clone(token)),
             expires: Timestamp::from_seconds(token.expires),
         })
     }

@@ -32,17 +32,22 @@ mod register;
 mod routes;
 mod session;
 mod signin;
+mod tend;
 mod token;
 #[cfg(test)]
 mod trial;
+mod uses;
+mod watch;
 
 pub use crate::{
     authorized::Authorized,
     collections::{COLLECTIONS, SESSIONS},
     config::{AuthConfig, Lifetimes, RegistrationLimits},
     guard::Guard,
+    keys::{ANNOUNCED, KeyRotation, KeyRules, RotatedKey, SigningAlgorithm},
     parts::{Auth, AuthError, AuthParts},
     routes::{pages, routes},
     session::{Browser, SignedIn},
     signin::{Offered, Setup, SetupLink, login_path},
+    watch::Watch,
 };

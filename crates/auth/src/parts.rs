@@ -12,7 +12,7 @@ use storage::{
     repo::{Actor, AuditEvent, Repos},
 };
 
-use crate::{AuthConfig, Guard, connect::Issuers, follow::Snapshot, signin::Attempts};
+use crate::{AuthConfig, Guard, connect::Issuers, follow::Snapshot, signin::Attempts, uses::Uses};
 
 /// What [`Auth`] is made of.
 #[derive(Clone, Debug)]
@@ -56,6 +56,8 @@ pub struct Shared {
     pub(crate) config: AuthConfig,
     /// Signing keys and revocations, in memory.
     pub(crate) snapshot: Arc<Snapshot>,
+    /// Tokens that were seen in front of servers.
+    pub(crate) uses: Arc<Uses>,
     /// CSRF tokens of all pages of this crate and of the console.
     pub(crate) csrf: Csrf,
     pub(crate) registrations_by_address: Throttle,
@@ -86,10 +88,9 @@ impl Auth {
     pub async fn new(parts: AuthParts) -> Result<Self, AuthError> {
         let AuthParts { repos, kv, sealer, registry, directory, clock, entropy, origins, outbound, config } = parts;
         crate::keys::install_provider();
-        crate::keys::ensure_first(&*repos.signing, &*clock, &*entropy).await?;
-        let snapshot = Snapshot::new(repos.clone(), Arc::clone(&clock), config.lifetimes.access);
+        let snapshot = Snapshot::new(repos.clone(), Arc::clone(&clock));
         let throttle = |limit| Throttle::new(limit, Arc::clone(&clock));
-        Ok(Self(Arc::new(Shared {
+        let auth = Self(Arc::new(Shared {
             csrf: Csrf::new(&sealer),
             registrations_by_address: throttle(config.registration.per_address),
             registrations: throttle(config.registration.global),
@@ -108,10 +109,14 @@ impl Auth {
             outbound,
             config,
             snapshot,
-        })))
+            uses: Arc::default(),
+        }));
+        auth.rotation(&Actor::System).ensure_first().await?;
+        Ok(auth)
     }
 
-    /// What keeps signing keys and revocations current; to be given to [`Follower::start`].
+    /// What keeps signing keys and revocations current; to be given to [`Follower::start`], after the directory,
+    /// because it wakes those who ask both.
     pub fn follower(&self) -> Arc<dyn Follow> {
         Arc::clone(&self.snapshot) as Arc<dyn Follow>
     }
@@ -126,6 +131,7 @@ impl Auth {
     pub fn guard(&self) -> Guard {
         Guard::new(
             Arc::clone(&self.snapshot),
+            Arc::clone(&self.uses),
             Arc::clone(&self.directory),
             Arc::clone(&self.clock),
             self.issuer().to_owned(),

@@ -45,6 +45,10 @@ kinds! {
     Revision = "rev", RevisionId;
     /// What one user allowed one client on one resource.
     Grant = "gra", GrantId;
+    /// An access token, as its `jti` names it.
+    Token = "tok", TokenId;
+    /// What a resource server proves itself with when it asks about tokens.
+    ResourceCredential = "rsc", ResourceCredentialId;
     /// A row of the client table; not the OAuth `client_id`, which may be a URL.
     ClientRow = "cli", ClientRowId;
     /// A browser session, as audit and logs name it; never the cookie's value.

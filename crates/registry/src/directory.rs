@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use model::{ResourcePath, Role, ServerSlug, TenantId, TenantSlug, UserId};
 use storage::{
     Change, ChangeKind, Follow,
-    repo::{LiveServer, Repos, Tenant, TenantView, UserState},
+    repo::{LiveServer, Repos, Tenant, TenantView, TokenPolicy, UserState},
 };
 use tokio::sync::Mutex;
 
@@ -41,6 +41,7 @@ struct Entry {
     slugs: Box<[TenantSlug]>,
     servers: Box<[(ServerSlug, Arc<LiveServer>)]>,
     members: Box<[(UserId, Role)]>,
+    tokens: TokenPolicy,
 }
 
 impl Directory {
@@ -75,6 +76,11 @@ impl Directory {
         self.state.load().by_slug.get(slug).map(|entry| entry.tenant.clone())
     }
 
+    /// What a working tenant sets about its tokens.
+    pub fn token_policy(&self, tenant: TenantId) -> TokenPolicy {
+        self.state.load().by_id.get(&tenant).map(|entry| entry.tokens).unwrap_or_default()
+    }
+
     /// How many tenants work.
     pub fn tenant_count(&self) -> usize {
         self.state.load().by_id.len()
@@ -95,6 +101,7 @@ impl Entry {
             slugs: view.slugs.into(),
             servers: servers.into(),
             members: members.into(),
+            tokens: view.tokens,
         })
     }
 }

@@ -15,7 +15,8 @@ pub struct Limits {
     pub session: Duration,
     /// How old the snapshots may be. Beyond that nothing is answered: revocations might be missing.
     pub stale: Duration,
-    /// How often it is looked whether whom a stream goes to may still have it.
+    /// How often a stream looks at what no change tells: whether the snapshots are too old. Whether whom it goes to
+    /// may still have it is looked at when something changed.
     pub recheck: Duration,
     /// How often a silent stream of ours gets a comment, so that nothing in between closes it.
     pub keep_alive: Duration,
@@ -29,7 +30,7 @@ impl Default for Limits {
             drain: Drain::default(),
             session: Duration::from_hours(7 * 24),
             stale: Duration::from_mins(10),
-            recheck: Duration::from_secs(4),
+            recheck: Duration::from_secs(30),
             keep_alive: Duration::from_secs(15),
         }
     }

@@ -12,9 +12,9 @@ use tokio::time::{Instant, Sleep};
 
 use crate::gateway::{Freshness, State};
 
-/// Looks now and then whether whom a stream goes to may still have it: a token is checked when a request
-/// begins, and a stream may go on for an hour after it was revoked. When that cannot be known any more, the
-/// stream ends as well.
+/// Looks whether whom a stream goes to may still have it, whenever something changed that concerns them: a token
+/// is checked when a request begins, and a stream may go on for an hour after it was revoked. What no change
+/// tells is looked at now and then: that a stream's time is over, and that nobody knows any more what changed.
 pub(crate) struct Watch {
     guard: Guard,
     freshness: Arc<Freshness>,
@@ -24,7 +24,12 @@ pub(crate) struct Watch {
     /// For a stream that stands open by itself: when it ends.
     end: Option<Instant>,
     /// Set when the stream was waited for: most answers are there at once.
-    timer: Option<Pin<Box<Sleep>>>,
+    waiting: Option<Waiting>,
+}
+
+struct Waiting {
+    changes: auth::Watch,
+    timer: Pin<Box<Sleep>>,
 }
 
 impl Watch {
@@ -32,26 +37,35 @@ impl Watch {
     pub(crate) fn new(state: &State, who: &Authorized, path: &ResourcePath, standing: Option<Duration>) -> Self {
         let end = standing.map(|time| Instant::now() + time);
         let (guard, freshness) = (state.guard.clone(), Arc::clone(&state.freshness));
-        Self { guard, freshness, who: who.clone(), path: path.clone(), every: state.limits.recheck, end, timer: None }
+        Self { guard, freshness, who: who.clone(), path: path.clone(), every: state.limits.recheck, end, waiting: None }
     }
 
     /// Ready when the stream has to end.
     pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let next = self.next();
-            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(next)));
-            std::task::ready!(timer.as_mut().poll(cx));
+            let waiting = self.waiting.get_or_insert_with(|| Waiting {
+                changes: self.guard.watch(&self.who),
+                timer: Box::pin(tokio::time::sleep_until(next)),
+            });
+            let changed = waiting.changes.poll_changed(cx).is_ready();
+            let due = waiting.timer.as_mut().poll(cx).is_ready();
+            if !changed && !due {
+                return Poll::Pending;
+            }
+            if due {
+                waiting.timer.as_mut().reset(next);
+            }
             let over = self.end.is_some_and(|end| end <= Instant::now());
             if over || self.freshness.is_stale() || !self.guard.still_admits(&self.who, &self.path) {
                 return Poll::Ready(());
             }
-            timer.as_mut().reset(next);
         }
     }
 
     /// Whether the stream was waited for already, so that the next look is due at some time.
     pub(crate) fn is_set(&self) -> bool {
-        self.timer.is_some()
+        self.waiting.is_some()
     }
 
     fn next(&self) -> Instant {

@@ -71,6 +71,10 @@ pub struct Tokens {
     pub refresh_absolute: Duration,
     /// Authorization codes.
     pub code: Duration,
+    /// How long a replaced refresh token gives siblings.
+    pub refresh_grace: Duration,
+    /// How signing keys live.
+    pub keys: auth::KeyRules,
 }
 
 /// Dynamic client registration (RFC 7591).

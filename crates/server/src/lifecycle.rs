@@ -145,6 +145,10 @@ fn beside(store: &Store, built: &Built, presence: &Arc<Presence>, stop: &Cancell
         async move { follower.run(stop).await }
     });
     beside.spawn({
+        let (auth, stop) = (built.auth.clone(), stop.clone());
+        async move { auth.run(stop).await }
+    });
+    beside.spawn({
         let (health, stop) = (built.health.clone(), stop.clone());
         async move { health.run(stop).await }
     });

@@ -60,6 +60,8 @@ pub struct Built {
     pub usage: Arc<Counters>,
     /// The rules.
     pub registry: Registry,
+    /// Sign-in and the authorization server; has something to do beside requests.
+    pub auth: Auth,
 }
 
 /// Builds a platform. Connects to nothing and listens nowhere.
@@ -123,7 +125,7 @@ pub async fn build(parts: Parts) -> anyhow::Result<Built> {
         .layer(middleware::from_fn(request_line))
         .layer(middleware::from_fn_with_state(RequestIds::new(clock, entropy), request_id));
     let app = App::new(gateway, pages, &config.origins, config.trusted_proxies.clone());
-    Ok(Built { app, follower, health, usage, setup: Setup::new(&auth), registry })
+    Ok(Built { app, follower, health, usage, setup: Setup::new(&auth), registry, auth })
 }
 
 /// The in-process servers of this build.
@@ -137,6 +139,8 @@ fn auth_config(config: &Config) -> AuthConfig {
     auth.lifetimes.code = config.tokens.code;
     auth.lifetimes.refresh_idle = config.tokens.refresh_idle;
     auth.lifetimes.grant = config.tokens.refresh_absolute;
+    auth.lifetimes.refresh_grace = config.tokens.refresh_grace;
+    auth.keys = config.tokens.keys;
     auth.registration.alive = config.dcr.max_clients;
     auth.private_redirects.clone_from(&config.dcr.private_redirects);
     auth

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use model::{ClientRowId, TenantId, Timestamp};
 use storage::{
     Result, StorageError,
-    repo::{AuditEvent, Client, ClientKeys, ClientPolicies, ClientUse, Clients, RegistrationCap, TokenHash},
+    repo::{AuditEvent, Client, ClientKeys, ClientPolicies, ClientUse, Clients, GrantsOf, RegistrationCap, TokenHash},
 };
 
 use uuid::Uuid;
@@ -131,7 +131,7 @@ impl Clients for Postgres {
         if deleted.rows_affected() == 0 {
             return Ok(false);
         }
-        write.revoke_of_client(None, client_id, audit.at).await?;
+        write.end_grants(&GrantsOf::Client(None, client_id.to_owned()), audit.at).await?;
         write.audit(audit).await?;
         write.commit().await?;
         Ok(true)
@@ -151,7 +151,7 @@ impl Clients for Postgres {
             return Ok(false);
         }
         if since.is_some() {
-            write.revoke_of_client(None, client_id, audit.at).await?;
+            write.end_grants(&GrantsOf::Client(None, client_id.to_owned()), audit.at).await?;
         }
         write.audit(audit).await?;
         write.commit().await?;

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use model::{ConnectionId, TenantId};
 use storage::{
     ChangeKind, ColumnPlace, Owner, Result, StorageError,
-    repo::{AuditEvent, Connection, ConnectionOwner, Connections},
+    repo::{AuditEvent, Connection, ConnectionOwner, Connections, GrantsOf},
 };
 use uuid::Uuid;
 
@@ -217,7 +217,7 @@ impl Connections for Postgres {
             .await
             .map_err(failed)?;
         let Some(row) = deleted else { return Ok(false) };
-        write.revoke_of_connection(id, audit.at).await?;
+        write.end_grants(&GrantsOf::Connection(id), audit.at).await?;
         write.change_connection(id, row.tenant.map(TenantId::from_uuid));
         write.audit(audit).await?;
         write.commit().await?;

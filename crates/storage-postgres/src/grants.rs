@@ -1,14 +1,15 @@
 mod codes;
 mod revoke;
 mod rotate;
+mod tokens;
 
 use async_trait::async_trait;
-use model::{GrantId, ServerId, TenantId, Timestamp, UserId};
+use model::{GrantId, ServerId, TenantId, Timestamp, TokenId, UserId};
 use storage::{
     Result, StorageError,
     repo::{
-        AuditEvent, Code, Grant, GrantState, Grants, Redeemed, Refresh, RefreshFamily, Revoked, Rotated, SignInMethod,
-        TokenHash,
+        AuditEvent, Code, Grant, GrantState, Grants, GrantsOf, Raised, Redeemed, Refresh, RefreshFamily, Replacement,
+        Revoked, RevokedToken, Rotated, SignInMethod, TokenHash,
     },
 };
 use uuid::Uuid;
@@ -16,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     Postgres,
     database::Write,
-    row::{failed, from_text, or_taken, time, word},
+    row::{count, failed, from_text, or_taken, time, word},
 };
 
 struct GrantRow {
@@ -31,6 +32,7 @@ struct GrantRow {
     scopes: String,
     state: String,
     revoked_at: Option<i64>,
+    version: i64,
     created_at: i64,
     last_used_at: Option<i64>,
     expires_at: i64,
@@ -55,6 +57,7 @@ impl GrantRow {
             resource: from_text("grant.resource", self.resource)?,
             scopes: word("grant.scopes", &self.scopes)?,
             state,
+            version: count("grant.version", self.version)?,
             created_at: time(self.created_at),
             last_used_at: self.last_used_at.map(time),
             expires_at: time(self.expires_at),
@@ -77,8 +80,8 @@ impl Write {
         sqlx::query!(
             r#"INSERT INTO "grant"
                    (id, "user", method, tenant, server, client_id, client_name, resource, scopes, state,
-                    revoked_at, created_at, last_used_at, expires_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"#,
+                    revoked_at, version, created_at, last_used_at, expires_at)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"#,
             grant.id.uuid(),
             grant.user.uuid(),
             grant.method.to_string(),
@@ -90,6 +93,7 @@ impl Write {
             grant.scopes.to_string(),
             state,
             revoked_at,
+            i64::from(grant.version),
             grant.created_at.millis(),
             grant.last_used_at.map(Timestamp::millis),
             grant.expires_at.millis(),
@@ -173,24 +177,29 @@ impl Grants for Postgres {
         &self,
         child: &Refresh,
         now: Timestamp,
-        grace_from: Timestamp,
-        siblings: u32,
+        rules: &Replacement,
         audit: &AuditEvent,
     ) -> Result<Rotated> {
         let mut write = self.write().await?;
-        let rotated = write.replace_refresh(child, now, grace_from, siblings).await?;
-        if rotated != Rotated::No {
-            write.audit(audit).await?;
+        let rotated = write.replace_refresh(child, now, rules).await?;
+        if let Some(action) = rotated.action() {
+            write.audit(&audit.clone().called(action)).await?;
             write.commit().await?;
         }
         Ok(rotated)
+    }
+
+    async fn note_uses(&self, tokens: &[TokenId], at: Timestamp) -> Result<()> {
+        let mut write = self.write().await?;
+        write.note_uses(tokens, at).await?;
+        write.commit().await
     }
 
     async fn grant(&self, id: GrantId) -> Result<Option<Grant>> {
         let row = sqlx::query_as!(
             GrantRow,
             r#"SELECT id, "user", method, tenant, server, client_id, client_name, resource, scopes, state,
-                      revoked_at, created_at, last_used_at, expires_at
+                      revoked_at, version, created_at, last_used_at, expires_at
                FROM "grant"
                WHERE id = $1"#,
             id.uuid(),
@@ -205,7 +214,7 @@ impl Grants for Postgres {
         let rows = sqlx::query_as!(
             GrantRow,
             r#"SELECT id, "user", method, tenant, server, client_id, client_name, resource, scopes, state,
-                      revoked_at, created_at, last_used_at, expires_at
+                      revoked_at, version, created_at, last_used_at, expires_at
                FROM "grant"
                WHERE "user" = $1 AND state = 'active' AND expires_at > $2 AND id < $3
                ORDER BY id DESC
@@ -229,6 +238,48 @@ impl Grants for Postgres {
         write.audit(audit).await?;
         write.commit().await?;
         Ok(true)
+    }
+
+    async fn end(&self, of: &GrantsOf, now: Timestamp, audit: &AuditEvent) -> Result<u64> {
+        let mut write = self.write().await?;
+        let ended = write.end_grants(of, now).await?;
+        if ended > 0 {
+            write.audit(audit).await?;
+            write.commit().await?;
+        }
+        Ok(ended)
+    }
+
+    async fn raise(&self, of: &GrantsOf, now: Timestamp, audit: &AuditEvent) -> Result<u64> {
+        let mut write = self.write().await?;
+        let raised = write.raise_grants(of, now).await?;
+        if raised > 0 {
+            write.audit(audit).await?;
+            write.commit().await?;
+        }
+        Ok(raised)
+    }
+
+    async fn versions(&self, ids: &[GrantId]) -> Result<Vec<Raised>> {
+        self.versions_of(ids).await
+    }
+
+    async fn raised_since(&self, since: Timestamp, after: Option<&Raised>, limit: u32) -> Result<Vec<Raised>> {
+        self.raised_after(since, after, limit).await
+    }
+
+    async fn revoke_token(&self, token: &RevokedToken, audit: &AuditEvent) -> Result<bool> {
+        let mut write = self.write().await?;
+        if !write.revoke_token(token).await? {
+            return Ok(false);
+        }
+        write.audit(audit).await?;
+        write.commit().await?;
+        Ok(true)
+    }
+
+    async fn revoked_tokens(&self, now: Timestamp, after: Option<TokenId>, limit: u32) -> Result<Vec<RevokedToken>> {
+        self.revoked_tokens_after(now, after, limit).await
     }
 
     async fn revoked_since(&self, since: Timestamp, after: Option<&Revoked>, limit: u32) -> Result<Vec<Revoked>> {

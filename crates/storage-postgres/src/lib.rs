@@ -28,6 +28,7 @@ mod maintenance;
 mod migrating;
 mod options;
 mod replicas;
+mod resource_credentials;
 mod row;
 mod servers;
 mod shredding;
@@ -117,6 +118,7 @@ impl Postgres {
             clients: store.clone(),
             grants: store.clone(),
             signing: store.clone(),
+            resource_credentials: store.clone(),
             audit: store.clone(),
             changes: store.clone(),
             replicas: store.clone(),

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use model::{RevisionId, ServerId, ServerSlug, TenantId, UserId};
 use storage::{
     Result, StorageError,
-    repo::{AuditEvent, Server, ServerRevision, Servers},
+    repo::{AuditEvent, GrantsOf, Server, ServerRevision, Servers},
 };
 use uuid::Uuid;
 
@@ -305,7 +305,7 @@ impl Write {
         .map_err(failed)?;
         let Some(live) = found else { return Ok(false) };
         self.free_slugs(tenant, server, live.is_some()).await?;
-        self.revoke_of_server(tenant, server, audit.at).await?;
+        self.end_grants(&GrantsOf::Server(tenant, server), audit.at).await?;
         sqlx::query!("DELETE FROM server WHERE tenant = $1 AND id = $2", tenant.uuid(), server.uuid())
             .execute(self.on())
             .await

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use model::{ConnectionId, Role, TenantId, TenantSlug, UserId};
 use storage::{
     ChangeKind, Owner, Result, StorageError,
-    repo::{AuditEvent, Member, Membership, Tenant, TenantView, Tenants},
+    repo::{AuditEvent, GrantsOf, Member, Membership, Tenant, TenantView, Tenants},
 };
 use uuid::Uuid;
 
@@ -199,7 +199,7 @@ impl Tenants for Postgres {
         if !write.delete_member(tenant, user).await? {
             return Ok(false);
         }
-        write.revoke_of_member(tenant, user, audit.at).await?;
+        write.end_grants(&GrantsOf::Member(tenant, user), audit.at).await?;
         write.change_tenant(tenant);
         write.audit(audit).await?;
         write.commit().await?;
@@ -227,7 +227,7 @@ impl Write {
             .execute(self.on())
             .await
             .map_err(failed)?;
-        self.revoke_of_tenant(tenant, audit.at).await?;
+        self.end_grants(&GrantsOf::Tenant(tenant), audit.at).await?;
         self.delete_values(Owner::Tenant(tenant)).await?;
         let connections = sqlx::query_scalar!("DELETE FROM connection WHERE tenant = $1 RETURNING id", tenant.uuid())
             .fetch_all(self.on())

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use model::{ConnectionId, Slug, UserId};
 use storage::{
     Owner, Result, StorageError,
-    repo::{AuditEvent, Identity, LocalAccount, User, Users},
+    repo::{AuditEvent, GrantsOf, Identity, LocalAccount, User, Users},
 };
 use uuid::Uuid;
 
@@ -255,7 +255,7 @@ impl Write {
             .fetch_all(self.on())
             .await
             .map_err(failed)?;
-        self.revoke_of_user(user, audit.at).await?;
+        self.end_grants(&GrantsOf::User(user), audit.at).await?;
         self.delete_values(Owner::User(user)).await?;
         sqlx::query!(r#"DELETE FROM "user" WHERE id = $1"#, user.uuid()).execute(self.on()).await.map_err(failed)?;
         for tenant in tenants {

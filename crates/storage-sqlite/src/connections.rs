@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use model::{ConnectionId, TenantId};
 use storage::{
     ChangeKind, ColumnPlace, Owner, Result, StorageError,
-    repo::{AuditEvent, Connection, ConnectionOwner, Connections},
+    repo::{AuditEvent, Connection, ConnectionOwner, Connections, GrantsOf},
 };
 
 use crate::{
@@ -197,7 +197,7 @@ impl Connections for Sqlite {
                 .map_err(failed)?;
         let Some(row) = deleted else { return Ok(false) };
         let tenant = row.tenant.map(|tenant| crate::row::id("connection.tenant", &tenant)).transpose()?;
-        write.revoke_of_connection(id, audit.at).await?;
+        write.end_grants(&GrantsOf::Connection(id), audit.at).await?;
         write.change_connection(id, tenant).await?;
         write.audit(audit).await?;
         write.commit().await?;

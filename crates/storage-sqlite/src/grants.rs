@@ -1,14 +1,15 @@
 mod codes;
 mod revoke;
 mod rotate;
+mod tokens;
 
 use async_trait::async_trait;
-use model::{GrantId, Timestamp, UserId};
+use model::{GrantId, Timestamp, TokenId, UserId};
 use storage::{
     Result, StorageError,
     repo::{
-        AuditEvent, Code, Grant, GrantState, Grants, Redeemed, Refresh, RefreshFamily, Revoked, Rotated, SignInMethod,
-        TokenHash,
+        AuditEvent, Code, Grant, GrantState, Grants, GrantsOf, Raised, Redeemed, Refresh, RefreshFamily, Replacement,
+        Revoked, RevokedToken, Rotated, SignInMethod, TokenHash,
     },
 };
 
@@ -16,7 +17,7 @@ use crate::{
     Sqlite,
     database::Write,
     failed,
-    row::{from_text, id, newest_first, or_taken, time, word},
+    row::{count, from_text, id, newest_first, or_taken, time, word},
 };
 
 struct GrantRow {
@@ -31,6 +32,7 @@ struct GrantRow {
     scopes: String,
     state: String,
     revoked_at: Option<i64>,
+    version: i64,
     created_at: i64,
     last_used_at: Option<i64>,
     expires_at: i64,
@@ -55,6 +57,7 @@ impl GrantRow {
             resource: from_text("grant.resource", self.resource)?,
             scopes: word("grant.scopes", &self.scopes)?,
             state,
+            version: count("grant.version", self.version)?,
             created_at: time(self.created_at),
             last_used_at: self.last_used_at.map(time),
             expires_at: time(self.expires_at),
@@ -106,8 +109,8 @@ impl Write {
         sqlx::query!(
             r#"INSERT INTO "grant"
                    (id, "user", method, tenant, server, client_id, client_name, resource, scopes, state,
-                    revoked_at, created_at, last_used_at, expires_at)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"#,
+                    revoked_at, version, created_at, last_used_at, expires_at)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"#,
             id,
             user,
             method,
@@ -119,6 +122,7 @@ impl Write {
             scopes,
             state,
             revoked_at,
+            grant.version,
             created_at,
             last_used_at,
             expires_at,
@@ -189,17 +193,22 @@ impl Grants for Sqlite {
         &self,
         child: &Refresh,
         now: Timestamp,
-        grace_from: Timestamp,
-        siblings: u32,
+        rules: &Replacement,
         audit: &AuditEvent,
     ) -> Result<Rotated> {
         let mut write = self.write().await?;
-        let rotated = write.replace_refresh(child, now, grace_from, siblings).await?;
-        if rotated != Rotated::No {
-            write.audit(audit).await?;
+        let rotated = write.replace_refresh(child, now, rules).await?;
+        if let Some(action) = rotated.action() {
+            write.audit(&audit.clone().called(action)).await?;
             write.commit().await?;
         }
         Ok(rotated)
+    }
+
+    async fn note_uses(&self, tokens: &[TokenId], at: Timestamp) -> Result<()> {
+        let mut write = self.write().await?;
+        write.note_uses(tokens, at).await?;
+        write.commit().await
     }
 
     async fn grant(&self, id: GrantId) -> Result<Option<Grant>> {
@@ -212,7 +221,7 @@ impl Grants for Sqlite {
         let rows = sqlx::query_as!(
             GrantRow,
             r#"SELECT id, "user", method, tenant, server, client_id, client_name, resource, scopes, state,
-                      revoked_at, created_at, last_used_at, expires_at
+                      revoked_at, version, created_at, last_used_at, expires_at
                FROM "grant"
                WHERE "user" = ? AND state = 'active' AND expires_at > ? AND id < ?
                ORDER BY id DESC
@@ -236,6 +245,48 @@ impl Grants for Sqlite {
         write.audit(audit).await?;
         write.commit().await?;
         Ok(true)
+    }
+
+    async fn end(&self, of: &GrantsOf, now: Timestamp, audit: &AuditEvent) -> Result<u64> {
+        let mut write = self.write().await?;
+        let ended = write.end_grants(of, now).await?;
+        if ended > 0 {
+            write.audit(audit).await?;
+            write.commit().await?;
+        }
+        Ok(ended)
+    }
+
+    async fn raise(&self, of: &GrantsOf, now: Timestamp, audit: &AuditEvent) -> Result<u64> {
+        let mut write = self.write().await?;
+        let raised = write.raise_grants(of, now).await?;
+        if raised > 0 {
+            write.audit(audit).await?;
+            write.commit().await?;
+        }
+        Ok(raised)
+    }
+
+    async fn versions(&self, ids: &[GrantId]) -> Result<Vec<Raised>> {
+        self.versions_of(ids).await
+    }
+
+    async fn raised_since(&self, since: Timestamp, after: Option<&Raised>, limit: u32) -> Result<Vec<Raised>> {
+        self.raised_after(since, after, limit).await
+    }
+
+    async fn revoke_token(&self, token: &RevokedToken, audit: &AuditEvent) -> Result<bool> {
+        let mut write = self.write().await?;
+        if !write.revoke_token(token).await? {
+            return Ok(false);
+        }
+        write.audit(audit).await?;
+        write.commit().await?;
+        Ok(true)
+    }
+
+    async fn revoked_tokens(&self, now: Timestamp, after: Option<TokenId>, limit: u32) -> Result<Vec<RevokedToken>> {
+        self.revoked_tokens_after(now, after, limit).await
     }
 
     async fn revoked_since(&self, since: Timestamp, after: Option<&Revoked>, limit: u32) -> Result<Vec<Revoked>> {
@@ -271,7 +322,7 @@ async fn grant_on(read: &mut sqlx::SqliteConnection, id: GrantId) -> Result<Opti
     let row = sqlx::query_as!(
         GrantRow,
         r#"SELECT id, "user", method, tenant, server, client_id, client_name, resource, scopes, state,
-                  revoked_at, created_at, last_used_at, expires_at
+                  revoked_at, version, created_at, last_used_at, expires_at
            FROM "grant"
            WHERE id = ?"#,
         id,

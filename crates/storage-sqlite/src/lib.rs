@@ -22,6 +22,7 @@ mod key_value;
 mod keys;
 mod maintenance;
 mod replicas;
+mod resource_credentials;
 mod row;
 mod servers;
 mod shredding;
@@ -89,6 +90,7 @@ impl Sqlite {
             clients: store.clone(),
             grants: store.clone(),
             signing: store.clone(),
+            resource_credentials: store.clone(),
             audit: store.clone(),
             usage: store.clone(),
             changes: store.clone(),

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use model::{RevisionId, ServerId, ServerSlug, TenantId};
 use storage::{
     Result, StorageError,
-    repo::{AuditEvent, Server, ServerRevision, Servers},
+    repo::{AuditEvent, GrantsOf, Server, ServerRevision, Servers},
 };
 
 use crate::{
@@ -300,7 +300,7 @@ impl Servers for Sqlite {
 impl Write {
     async fn delete_server(&mut self, tenant: TenantId, server: ServerId, audit: &AuditEvent) -> Result<bool> {
         let (key, id) = (tenant.bytes().as_slice(), server.bytes().as_slice());
-        self.revoke_of_server(tenant, server, audit.at).await?;
+        self.end_grants(&GrantsOf::Server(tenant, server), audit.at).await?;
         // A draft never had a URL that worked, so nobody can hold on to its name.
         sqlx::query!(
             "DELETE FROM server_slug

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use model::{Role, TenantId, TenantSlug, UserId};
 use storage::{
     Owner, Result, StorageError,
-    repo::{AuditEvent, Member, Membership, Tenant, TenantView, Tenants},
+    repo::{AuditEvent, GrantsOf, Member, Membership, Tenant, TenantView, Tenants},
 };
 
 use crate::{
@@ -193,7 +193,7 @@ impl Tenants for Sqlite {
         if !write.delete_member(tenant, user).await? {
             return Ok(false);
         }
-        write.revoke_of_member(tenant, user, audit.at).await?;
+        write.end_grants(&GrantsOf::Member(tenant, user), audit.at).await?;
         write.change_tenant(tenant).await?;
         write.audit(audit).await?;
         write.commit().await?;
@@ -208,7 +208,7 @@ impl Tenants for Sqlite {
 impl Write {
     async fn delete_tenant(&mut self, tenant: TenantId, audit: &AuditEvent) -> Result<bool> {
         let id = tenant.bytes().as_slice();
-        self.revoke_of_tenant(tenant, audit.at).await?;
+        self.end_grants(&GrantsOf::Tenant(tenant), audit.at).await?;
         sqlx::query!("UPDATE tenant_slug SET state = 'tombstone', tenant = NULL WHERE tenant = ?", id)
             .execute(self.on())
             .await

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use model::{ConnectionId, Slug, UserId};
 use storage::{
     Owner, Result, StorageError,
-    repo::{AuditEvent, Identity, LocalAccount, User, Users},
+    repo::{AuditEvent, GrantsOf, Identity, LocalAccount, User, Users},
 };
 
 use crate::{
@@ -250,7 +250,7 @@ impl Users for Sqlite {
 impl Write {
     async fn delete_user(&mut self, user: UserId, audit: &AuditEvent) -> Result<bool> {
         let id = user.bytes().as_slice();
-        self.revoke_of_user(user, audit.at).await?;
+        self.end_grants(&GrantsOf::User(user), audit.at).await?;
         sqlx::query!(
             r#"INSERT INTO change (kind, tenant, subject)
                SELECT 'tenant', tenant, tenant FROM member WHERE "user" = ?"#,

@@ -132,7 +132,14 @@ pub async fn repositories(make: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Bus>) -> Re
     rotations::one_is_first(&world, fresh().await).await;
     rotations::siblings_are_few_and_soon(&world, fresh().await).await;
     rotations::an_ended_family_has_no_children(&world, fresh().await).await;
+    rotations::a_lost_answer_is_given_again(&world, fresh().await).await;
+    rotations::what_was_seen_was_not_lost(&world, fresh().await).await;
+    rotations::unused_siblings_go(&world, fresh().await).await;
+    grants::end_together(&world, fresh().await).await;
+    grants::single_tokens_are_revoked_once(&world, fresh().await).await;
+    grants::resource_servers_have_few_credentials(&world, fresh().await).await;
     keys::one_signing_key_is_first(&world, fresh().await).await;
+    keys::one_rotation_wins(&world, fresh().await).await;
     lists::of_tenants_and_people_come_in_pages(&world, fresh().await).await;
     lists::of_servers_come_in_pages(&world, fresh().await).await;
     lists::of_grants_and_events_come_in_pages(&world, fresh().await).await;

@@ -31,6 +31,10 @@ pub enum ChangeKind {
     Connection,
     /// A grant was revoked. `subject` is the grant.
     Grant,
+    /// A grant's version was raised: its access tokens of before are no good. `subject` is the grant.
+    GrantVersion,
+    /// A single access token was revoked. `subject` is its `jti`.
+    Token,
     /// The signing keys. `subject` is nil.
     SigningKeys,
     /// The data keys of an owner: there is a new one, or they are gone. `subject` is the tenant or the

@@ -14,6 +14,8 @@ mod clients;
 mod connections;
 mod grants;
 mod replicas;
+mod resource_credentials;
+mod rotation;
 mod servers;
 mod signing;
 mod tenants;
@@ -30,10 +32,15 @@ pub use self::{
         ClientUse, Clients, PolicyMode, RegistrationCap,
     },
     connections::{Connection, ConnectionKind, ConnectionOwner, Connections, Endpoints},
-    grants::{Code, Grant, GrantState, Grants, Redeemed, Refresh, RefreshFamily, Revoked, Rotated, TokenHash},
+    grants::{
+        Code, Grant, GrantState, Grants, GrantsOf, Raised, Redeemed, Refresh, RefreshFamily, Revoked, RevokedToken,
+        TokenHash,
+    },
     replicas::{Replica, Replicas},
+    resource_credentials::{RESOURCE_CREDENTIALS, ResourceCredential, ResourceCredentials, TokenPolicy},
+    rotation::{Presented, Replacement, Rotated, SIBLING_LIFE, Verdict},
     servers::{LiveServer, Server, ServerRevision, ServerState, Servers},
-    signing::{KeyState, SigningKey, SigningKeys},
+    signing::{KeyChange, KeyState, SigningKey, SigningKeys},
     tenants::{Member, Membership, Tenant, TenantState, TenantView, Tenants},
     usage::{BATCH_MEMORY, USAGE_LIFE, Usage, UsageBatch, UsageCount, hour_of},
     users::{Identity, LocalAccount, SignInMethod, User, UserState, Users},
@@ -58,6 +65,8 @@ pub struct Repos {
     pub grants: Arc<dyn Grants>,
     /// The keys that sign access tokens.
     pub signing: Arc<dyn SigningKeys>,
+    /// What resource servers prove themselves with, and what tenants set about their tokens.
+    pub resource_credentials: Arc<dyn ResourceCredentials>,
     /// The audit log.
     pub audit: Arc<dyn AuditLog>,
     /// How much servers are used.

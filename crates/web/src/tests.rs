@@ -204,6 +204,7 @@ async fn grant(bench: &Bench, handle: &str, client_id: &str) -> GrantId {
         resource: Resource::new(ORIGIN, &"/t/acme/echo/mcp".parse().unwrap()),
         scopes: "mcp:tools offline_access".parse().unwrap(),
         state: GrantState::Pending,
+        version: 1,
         created_at: now,
         last_used_at: None,
         expires_at: now + Duration::from_hours(24),

@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 use storage::{
     Collection, Durability, Keep, Owner, Place, Revision,
     repo::{
-        Actor, AuditEvent, Code, Grant, GrantState, Member, Redeemed, Refresh, Repos, Rotated, Server, ServerRevision,
-        ServerState, SignInMethod, Tenant, TenantState, TokenHash, User, UserState,
+        Actor, AuditEvent, Code, Grant, GrantState, Member, Redeemed, Refresh, Replacement, Repos, Rotated, Server,
+        ServerRevision, ServerState, SignInMethod, Tenant, TenantState, TokenHash, User, UserState,
     },
 };
 use tokio::sync::OnceCell;
@@ -63,6 +63,8 @@ const PRIZES: Collection = Collection { name: "race-prizes", durability: Durabil
 const HOUR: Duration = Duration::from_hours(1);
 /// As the authorization server has it.
 const SIBLINGS: u32 = 5;
+const RULES: Replacement =
+    Replacement { grace: Duration::from_mins(2), lost: Duration::from_hours(24), siblings: SIBLINGS };
 
 /// A store with what the races need.
 pub(super) struct Ground {
@@ -128,7 +130,7 @@ impl Ground {
                 let repos = self.repos()?;
                 let child = self.refresh(prize.parse()?, hash(&format!("{key}-{name}")), Some(hash(&key)));
                 let audit = self.audit("grant.refreshed");
-                let rotated = repos.grants.rotate(&child, now, now - Duration::from_mins(2), SIBLINGS, &audit).await?;
+                let rotated = repos.grants.rotate(&child, now, &RULES, &audit).await?;
                 Ok(rotated == Rotated::First)
             }
         }
@@ -232,6 +234,7 @@ impl Ground {
             resource: Resource::new("https://portico.test", &"/t/acme/echo/mcp".parse().expect("a path")),
             scopes: ScopeSet::challenge(),
             state: GrantState::Pending,
+            version: 1,
             created_at: now,
             last_used_at: None,
             expires_at: now + 24 * HOUR,
@@ -261,7 +264,10 @@ impl Ground {
             scopes: ScopeSet::challenge(),
             issued_at: now,
             expires_at: now + HOUR,
+            token: Some(self.id()),
+            used_at: None,
             rotated_at: None,
+            superseded_at: None,
         }
     }
 }

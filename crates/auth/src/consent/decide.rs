@@ -98,7 +98,8 @@ async fn authorize(
     target: &Target,
 ) -> Result<Option<String>, Problem> {
     let (now, lifetimes) = (auth.clock.now(), auth.config.lifetimes);
-    let lives = if request.may_refresh { lifetimes.grant } else { lifetimes.code + lifetimes.access };
+    let access = auth.directory.token_policy(target.server.tenant).access.unwrap_or(lifetimes.access);
+    let lives = if request.may_refresh { lifetimes.grant } else { lifetimes.code + access };
     let grant = Grant {
         id: auth.id(),
         user: person.user.id,
@@ -110,6 +111,7 @@ async fn authorize(
         resource: target.resource.clone(),
         scopes: request.scopes.clone(),
         state: GrantState::Pending,
+        version: 1,
         created_at: now,
         last_used_at: None,
         expires_at: now + lives,

@@ -1,10 +1,9 @@
 //! Access tokens as they are written and read (RFC 9068).
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::Algorithm;
-use model::{GrantId, ScopeSet, ServerId, TenantId, UserId};
+use model::{GrantId, ScopeSet, ServerId, TenantId, TokenId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::keys::{ACCESS_TOKEN, KeySet};
@@ -21,7 +20,7 @@ pub(crate) struct AccessClaims {
     /// The application.
     pub(crate) client_id: String,
     /// Its own name.
-    pub(crate) jti: String,
+    pub(crate) jti: TokenId,
     /// Issued at, in seconds.
     pub(crate) iat: i64,
     /// Expires at, in seconds.
@@ -49,7 +48,7 @@ struct TokenHeader<'a> {
 
 /// A token whose signature and form are right.
 #[derive(Debug)]
-pub(super) struct Verified {
+pub(crate) struct Verified {
     pub(super) kid: Box<str>,
     pub(super) user: UserId,
     pub(super) audience: Box<str>,
@@ -60,6 +59,10 @@ pub(super) struct Verified {
     pub(super) tenant: TenantId,
     pub(super) server: ServerId,
     pub(super) grant: GrantId,
+    pub(super) version: u32,
+    pub(crate) id: TokenId,
+    /// Whether it was noted that it is in use.
+    pub(super) noted: AtomicBool,
 }
 
 /// Reads a token of ours; `None` for anything else. The algorithm comes from our key, never from the
@@ -73,11 +76,12 @@ pub(super) fn verify(token: &str, keys: &KeySet, issuer: &str) -> Option<Verifie
     let head = URL_SAFE_NO_PAD.decode(head).ok()?;
     let head: TokenHeader<'_> = serde_json::from_slice(&head).ok()?;
     let typ = head.typ.strip_prefix("application/").unwrap_or(head.typ);
-    let key = keys.verifier(head.kid)?;
-    if head.alg != "ES256" || !typ.eq_ignore_ascii_case(ACCESS_TOKEN) {
+    let verifier = keys.verifier(head.kid)?;
+    let algorithm = verifier.algorithm;
+    if head.alg != algorithm.as_str() || !typ.eq_ignore_ascii_case(ACCESS_TOKEN) {
         return None;
     }
-    let genuine = jsonwebtoken::crypto::verify(signature, message.as_bytes(), key, Algorithm::ES256);
+    let genuine = jsonwebtoken::crypto::verify(signature, message.as_bytes(), &verifier.key, algorithm.jose());
     if !genuine.is_ok_and(|genuine| genuine) {
         return None;
     }
@@ -94,5 +98,8 @@ pub(super) fn verify(token: &str, keys: &KeySet, issuer: &str) -> Option<Verifie
         tenant: claims.tenant,
         server: claims.srv,
         grant: claims.gid,
+        version: claims.gv,
+        id: claims.jti,
+        noted: AtomicBool::new(false),
     })
 }

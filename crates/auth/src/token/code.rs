@@ -88,12 +88,13 @@ async fn replayed(
 
 async fn mint_from(auth: &Auth, client: &Client, code: &Code, grant: &Grant) -> Result<TokenResponse, Failure> {
     let now = auth.clock.now();
-    let refresh = client.may_refresh.then(|| mint::refresh_token(auth, grant, &grant.scopes, None));
+    let id = auth.id();
+    let refresh = client.may_refresh.then(|| mint::refresh_token(auth, grant, &grant.scopes, id, None));
     let (text, row) = refresh.unzip();
     let event = auth.audit(Actor::Client(client.client_id.clone()), "grant.code_redeemed", grant.id);
     let event = event.in_tenant(grant.tenant);
     match auth.repos.grants.redeem(&code.hash, row.as_ref(), now, &event).await? {
-        Redeemed::Yes => mint::respond(auth, grant, &grant.scopes, text),
+        Redeemed::Yes => mint::respond(auth, grant, &grant.scopes, id, text),
         // Somebody was faster, with the same code and the same proofs: the first answer counts.
         Redeemed::No => Err(invalid_grant("the code was used already")),
     }

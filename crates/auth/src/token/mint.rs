@@ -1,18 +1,16 @@
-use model::{Resource, Scope, ScopeSet, Secret, Timestamp, random_token};
+use model::{Resource, Scope, ScopeSet, Secret, Timestamp, TokenId, random_token};
 use protocol::oauth::{Error, ErrorCode, Params, TokenResponse};
 use storage::repo::{Grant, Refresh, TokenHash};
 
 use super::{Failure, invalid_grant};
 use crate::{Auth, access, client::hash, guard::AccessClaims};
 
-/// How many random hexadecimal digits name a token.
-const JTI: usize = 32;
-
-/// A fresh refresh token and its row.
+/// A fresh refresh token and its row. `token` is the access token that goes with it.
 pub(super) fn refresh_token(
     auth: &Auth,
     grant: &Grant,
     scopes: &ScopeSet,
+    token: TokenId,
     parent: Option<(TokenHash, u32)>,
 ) -> (Secret, Refresh) {
     let now = auth.clock.now();
@@ -25,7 +23,10 @@ pub(super) fn refresh_token(
         scopes: scopes.clone(),
         issued_at: now,
         expires_at: (now + auth.config.lifetimes.refresh_idle).min(grant.expires_at),
+        token: Some(token),
+        used_at: None,
         rotated_at: None,
+        superseded_at: None,
     };
     (text, row)
 }
@@ -36,24 +37,25 @@ pub(super) fn respond(
     auth: &Auth,
     grant: &Grant,
     scopes: &ScopeSet,
+    id: TokenId,
     refresh_token: Option<Secret>,
 ) -> Result<TokenResponse, Failure> {
     let now = auth.clock.now();
-    let expires = (now + auth.config.lifetimes.access).min(grant.expires_at);
+    let lives = auth.directory.token_policy(grant.tenant).access.unwrap_or(auth.config.lifetimes.access);
+    let expires = (now + lives).min(grant.expires_at);
     let claims = AccessClaims {
         iss: auth.issuer().to_owned(),
         sub: grant.user,
         aud: grant.resource.to_string(),
         client_id: grant.client_id.clone(),
-        jti: random_token(&*auth.entropy, "")[..JTI].to_owned(),
+        jti: id,
         iat: now.seconds(),
         exp: expires.seconds(),
         scope: scopes.clone(),
         tenant: grant.tenant,
         srv: grant.server,
         gid: grant.id,
-        // Grants do not change yet, so each has one version.
-        gv: 1,
+        gv: grant.version,
     };
     let access_token = auth.snapshot.keys().sign(&claims)?;
     Ok(TokenResponse {
@@ -79,8 +81,12 @@ pub(super) fn narrowed(form: &Params, granted: &ScopeSet) -> Result<ScopeSet, Fa
     let invalid = Error::new(ErrorCode::InvalidScope, "the scope is malformed or more than was granted");
     let Some(text) = form.get("scope") else { return Ok(granted.clone()) };
     let asked: ScopeSet = text.parse().map_err(|_| invalid.clone())?;
-    let useful = asked.iter().any(|scope| scope.as_str() != Scope::OFFLINE);
-    if useful && granted.contains_all(&asked) { Ok(asked) } else { Err(invalid.into()) }
+    if is_useful(&asked) && granted.contains_all(&asked) { Ok(asked) } else { Err(invalid.into()) }
+}
+
+/// Whether there is anything in it that a server looks at.
+pub(super) fn is_useful(scopes: &ScopeSet) -> bool {
+    scopes.iter().any(|scope| scope.as_str() != Scope::OFFLINE)
 }
 
 /// Checks that a grant has not ended and that what it rests on still holds.

@@ -1,7 +1,10 @@
 //! The `refresh_token` grant: a token is replaced by every use.
 
+use std::time::Duration;
+
+use model::ScopeSet;
 use protocol::oauth::{Error, ErrorCode, Params, TokenResponse};
-use storage::repo::{Actor, Client, RefreshFamily, Rotated};
+use storage::repo::{Actor, Client, Grant, RefreshFamily, Replacement, Rotated};
 
 use super::{Failure, invalid_grant, mint};
 use crate::{
@@ -9,58 +12,71 @@ use crate::{
     client::{self, hash},
 };
 
-/// How many tokens may replace one within the grace period.
-const SIBLINGS: u32 = 5;
+/// How many tokens may replace one within the grace period: as many as processes of one person's client that
+/// start at the same moment, and some more.
+const SIBLINGS: u32 = 24;
+/// When a client that has more of them may try again.
+const LATER: Duration = Duration::from_secs(10);
 
+/// The order of checks is the defence. What proves nothing (an unknown token, another client's) ends nothing; what
+/// is wrong with the request leaves the token as it is; the last one is made by the store, in the transaction that
+/// replaces the token.
 pub(super) async fn rotate(auth: &Auth, client: &Client, form: &Params) -> Result<TokenResponse, Failure> {
     let missing = || Error::new(ErrorCode::InvalidRequest, "the refresh_token is missing");
     let text = form.get("refresh_token").ok_or_else(missing)?;
     let family = auth.repos.grants.refresh(&hash(text)).await?;
-    let family = family.ok_or_else(|| invalid_grant("the refresh token is not known"))?;
-    let RefreshFamily { token, grant, .. } = &family;
+    let RefreshFamily { token, grant, .. } = family.ok_or_else(|| invalid_grant("the refresh token is not known"))?;
     let now = auth.clock.now();
-    // Who presents another client's token has proved nothing: nothing is revoked.
     if grant.client_id != client.client_id {
         return Err(invalid_grant("the refresh token is another client's"));
     }
     mint::check_resource(auth, form, &grant.resource)?;
-    let scopes = mint::narrowed(form, &token.scopes)?;
+    let asked = mint::narrowed(form, &token.scopes)?;
     if token.expires_at <= now {
         return Err(invalid_grant("the refresh token has expired"));
     }
-    mint::check_grant(auth, grant, now).await?;
+    mint::check_grant(auth, &grant, now).await?;
+    let scopes = allowed(client, &asked)?;
     client::used(auth, client).await?;
+    if token.rotated_at.is_some() {
+        // What became of its successor decides, and this process may be the one that has seen it.
+        auth.write_uses().await?;
+    }
     // The successor has the same scopes (OAuth 2.1 §4.3): `scope` narrows the access token only.
-    let parent = Some((token.hash, token.generation));
-    let (text, child) = mint::refresh_token(auth, grant, &token.scopes, parent);
+    let (id, parent) = (auth.id(), Some((token.hash, token.generation)));
+    let (text, child) = mint::refresh_token(auth, &grant, &token.scopes, id, parent);
     let event = auth.audit(Actor::Client(client.client_id.clone()), "grant.refreshed", grant.id);
-    let event = event.in_tenant(grant.tenant);
-    let grace_from = now - auth.config.lifetimes.refresh_grace;
-    match auth.repos.grants.rotate(&child, now, grace_from, SIBLINGS, &event).await? {
-        // Siblings: clients race with themselves, and answers get lost.
-        Rotated::First | Rotated::Sibling => mint::respond(auth, grant, &scopes, Some(text)),
-        Rotated::No => Err(refused(auth, client, &family).await?),
+    let rotated = auth.repos.grants.rotate(&child, now, &rules(auth, &grant), &event.in_tenant(grant.tenant)).await?;
+    match rotated {
+        Rotated::First | Rotated::Sibling => mint::respond(auth, &grant, &scopes, id, Some(text)),
+        Rotated::Recovered { version } => {
+            auth.sync().await;
+            mint::respond(auth, &Grant { version, ..grant }, &scopes, id, Some(text))
+        }
+        Rotated::Reused => {
+            auth.sync().await;
+            Err(invalid_grant("the refresh token was used already"))
+        }
+        // Not `invalid_grant`: clients throw everything away on that, and theirs is good.
+        Rotated::TooMany => Err(Failure::Wait(LATER)),
+        // Something ended it since it was looked at.
+        Rotated::No => Err(invalid_grant("the grant has ended")),
     }
 }
 
-/// Why a token could not be replaced, and what follows from it.
-async fn refused(auth: &Auth, client: &Client, family: &RefreshFamily) -> Result<Failure, Failure> {
-    let now = auth.clock.now();
-    // As it is now: another request may have come between.
-    let family = auth.repos.grants.refresh(&family.token.hash).await?;
-    let Some(RefreshFamily { token, grant, .. }) = family else {
-        return Ok(invalid_grant("the refresh token is not known"));
-    };
-    let Some(rotated_at) = token.rotated_at else {
-        return Ok(invalid_grant("the grant has ended"));
-    };
-    if now.since(rotated_at) <= auth.config.lifetimes.refresh_grace {
-        return Ok(invalid_grant("the refresh token was used too often"));
+/// What the tenant and the installation have set.
+fn rules(auth: &Auth, grant: &Grant) -> Replacement {
+    let lifetimes = &auth.config.lifetimes;
+    let grace = auth.directory.token_policy(grant.tenant).refresh_grace.unwrap_or(lifetimes.refresh_grace);
+    Replacement { grace, lost: lifetimes.refresh_lost, siblings: SIBLINGS }
+}
+
+/// What the client may still have of it: less may be registered for it now than when it got the token.
+fn allowed(client: &Client, asked: &ScopeSet) -> Result<ScopeSet, Failure> {
+    let scopes = asked.intersection(&client.scopes);
+    if mint::is_useful(&scopes) {
+        Ok(scopes)
+    } else {
+        Err(invalid_grant("the client may have none of these scopes now"))
     }
-    // Replaced long ago, by its own client's account: one of two holders is a thief, and we cannot tell
-    // which. A rule for an answer that was lost longer ago (no descendant ever used) goes here.
-    let event = auth.audit(Actor::Client(client.client_id.clone()), "grant.refresh_reused", grant.id);
-    auth.repos.grants.revoke(grant.id, now, &event.in_tenant(grant.tenant)).await?;
-    auth.sync().await;
-    Ok(invalid_grant("the refresh token was used already"))
 }

@@ -232,7 +232,7 @@ impl World {
         }
         feed.sync().await.unwrap();
         let key = founder.repos.signing.all().await.unwrap().remove(0);
-        let der = STANDARD.decode(key.private.expose()).unwrap();
+        let der = STANDARD.decode(key.private.as_ref().unwrap().expose()).unwrap();
         let key = (key.kid, EncodingKey::from_ec_der(&der));
         let Founder { repos, clock, .. } = founder;
         Self { gateway, clock, feed, repos, usage, acme, beta, users, servers, key, _files: files }

@@ -1,4 +1,6 @@
-//! `portico keys`: the master keys and the data keys.
+//! `portico keys`: the master keys, the data keys and the signing keys.
+
+mod signing;
 
 use std::{
     collections::BTreeMap,
@@ -40,6 +42,22 @@ pub(super) enum Keys {
     /// for a quarter of an hour, the platform's after eight days, since clients and browsers hold what was made
     /// with them.
     Reseal(ResealArgs),
+    /// Make a new key for signing access tokens
+    ///
+    /// Works beside running portico processes, which also do it by themselves (`tokens.rotate_keys`). The new key
+    /// is published for ten minutes before it signs, and the old one until its last token has expired. If no key
+    /// signs because it is damaged, the new one signs at once.
+    RotateSigning(RotateSigning),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct RotateSigning {
+    #[command(flatten)]
+    place: Place,
+    /// The keys are in wrong hands: remove all of them now. Every access token is refused within a second; clients
+    /// refresh theirs and go on.
+    #[arg(long)]
+    compromised: bool,
 }
 
 /// Whether to make a master key.
@@ -77,6 +95,7 @@ pub(super) fn run(what: &Keys) -> anyhow::Result<()> {
         Keys::Status(place) => place,
         Keys::Rotate(args) => &args.place,
         Keys::Reseal(args) => &args.place,
+        Keys::RotateSigning(args) => &args.place,
     };
     let config = place.config()?;
     must_be_there(&config)?;
@@ -88,6 +107,7 @@ pub(super) fn run(what: &Keys) -> anyhow::Result<()> {
             Keys::Status(_) => status(&store).await,
             Keys::Rotate(args) => rotate(&store, &config, args).await,
             Keys::Reseal(args) => reseal(&store, args.from.clone()).await,
+            Keys::RotateSigning(args) => signing::rotate(&store, &config, args.compromised).await,
         };
         store.close().await;
         print(done?)

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use auth::{KeyRules, SigningAlgorithm};
 use http_kit::{
     Origins,
     outbound::{SocketRange, TrustAnchors},
@@ -119,12 +120,27 @@ fn tokens(root: &mut Table<'_>) -> Tokens {
         refresh_idle: span(&mut table, "refresh_idle", SECOND..365 * DAY, 30 * DAY),
         refresh_absolute: span(&mut table, "refresh_absolute", SECOND..365 * DAY, 90 * DAY),
         code: span(&mut table, "code", SECOND..Duration::from_mins(10), MINUTE),
+        refresh_grace: span(&mut table, "refresh_grace", Duration::ZERO..HOUR, 2 * MINUTE),
+        keys: KeyRules {
+            algorithm: signing_algorithm(&mut table),
+            every: span(&mut table, "rotate_keys", HOUR..365 * DAY, 30 * DAY),
+        },
     };
     if tokens.refresh_idle > tokens.refresh_absolute {
         table.fault("refresh_idle", "is longer than refresh_absolute");
     }
     table.finish();
     tokens
+}
+
+fn signing_algorithm(table: &mut Table<'_>) -> SigningAlgorithm {
+    let Some(item) = table.take("algorithm") else { return SigningAlgorithm::default() };
+    let place = item.place();
+    let algorithm = item.text().and_then(|text| text.parse().ok());
+    algorithm.unwrap_or_else(|| {
+        place.add("use ES256, EdDSA or RS256");
+        SigningAlgorithm::default()
+    })
 }
 
 fn dcr(root: &mut Table<'_>) -> Dcr {

@@ -33,6 +33,7 @@ struct CodeRow {
     scopes: String,
     state: String,
     revoked_at: Option<i64>,
+    version: i64,
     created_at: i64,
     last_used_at: Option<i64>,
     expires_at: i64,
@@ -62,6 +63,7 @@ impl CodeRow {
             scopes: self.scopes,
             state: self.state,
             revoked_at: self.revoked_at,
+            version: self.version,
             created_at: self.created_at,
             last_used_at: self.last_used_at,
             expires_at: self.expires_at,
@@ -127,7 +129,7 @@ impl Postgres {
             r#"SELECT code.redirect_uri, code.redirect_uri_sent, code.challenge, code.expires_at AS code_expires_at,
                       code.used_at, code.failures,
                       "grant".id, "grant"."user", "grant".method, "grant".tenant, "grant".server, "grant".client_id,
-                      "grant".client_name, "grant".resource, "grant".scopes, "grant".state, "grant".revoked_at,
+                      "grant".client_name, "grant".resource, "grant".scopes, "grant".state, "grant".revoked_at, "grant".version,
                       "grant".created_at, "grant".last_used_at, "grant".expires_at
                FROM code JOIN "grant" ON "grant".id = code."grant"
                WHERE code.hash = $1"#,

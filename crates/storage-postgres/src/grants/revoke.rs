@@ -4,14 +4,17 @@
 //! Where several end at once they are locked in order of id, so that two who end some of the same grants
 //! do not wait for each other.
 
-use model::{ConnectionId, GrantId, ServerId, TenantId, Timestamp, UserId};
-use storage::{ChangeKind, Result, repo::SignInMethod};
+use model::{GrantId, TenantId, Timestamp};
+use storage::{
+    ChangeKind, Result, TOMBSTONE_LIFE,
+    repo::{GrantsOf, SIBLING_LIFE, SignInMethod},
+};
 use uuid::Uuid;
 
 use crate::{Postgres, database::Write, row::failed};
 
-/// What a revoking statement returns.
-struct Ended {
+/// A grant that a write is about.
+struct Found {
     id: Uuid,
     tenant: Uuid,
 }
@@ -19,154 +22,73 @@ struct Ended {
 impl Write {
     /// Ends one grant. `false` if it had ended or is not there.
     pub(super) async fn revoke_grant(&mut self, grant: GrantId, now: Timestamp) -> Result<bool> {
-        let ended = sqlx::query_as!(
-            Ended,
-            r#"UPDATE "grant" SET state = 'revoked', revoked_at = $1
-               WHERE id = $2 AND state <> 'revoked'
-               RETURNING id, tenant"#,
-            now.millis(),
-            grant.uuid(),
-        )
-        .fetch_all(self.on())
-        .await
-        .map_err(failed)?;
-        Ok(self.note_ends(&ended))
+        Ok(self.end_grants(&GrantsOf::Grant(grant), now).await? > 0)
     }
 
-    pub(crate) async fn revoke_of_user(&mut self, user: UserId, now: Timestamp) -> Result<bool> {
-        let ended = sqlx::query_as!(
-            Ended,
-            r#"WITH ending AS (SELECT id FROM "grant"
-                              WHERE "user" = $2 AND state <> 'revoked'
-                              ORDER BY id FOR NO KEY UPDATE)
-               UPDATE "grant" SET state = 'revoked', revoked_at = $1
-               FROM ending
-               WHERE "grant".id = ending.id
-               RETURNING "grant".id, "grant".tenant"#,
+    /// Ends all grants of something. Returns how many.
+    pub(crate) async fn end_grants(&mut self, of: &GrantsOf, now: Timestamp) -> Result<u64> {
+        let (found, ids) = self.lock_grants(of).await?;
+        sqlx::query!(
+            r#"UPDATE "grant" SET state = 'revoked', revoked_at = $1 WHERE id = ANY ($2)"#,
             now.millis(),
-            user.uuid(),
+            &ids
         )
-        .fetch_all(self.on())
+        .execute(self.on())
         .await
         .map_err(failed)?;
-        Ok(self.note_ends(&ended))
+        Ok(self.note(ChangeKind::Grant, &found))
     }
 
-    pub(crate) async fn revoke_of_member(&mut self, tenant: TenantId, user: UserId, now: Timestamp) -> Result<bool> {
-        let ended = sqlx::query_as!(
-            Ended,
-            r#"WITH ending AS (SELECT id FROM "grant"
-                              WHERE tenant = $2 AND "user" = $3 AND state <> 'revoked'
-                              ORDER BY id FOR NO KEY UPDATE)
-               UPDATE "grant" SET state = 'revoked', revoked_at = $1
-               FROM ending
-               WHERE "grant".id = ending.id
-               RETURNING "grant".id, "grant".tenant"#,
+    /// Raises the versions of all grants of something. Returns how many.
+    pub(super) async fn raise_grants(&mut self, of: &GrantsOf, now: Timestamp) -> Result<u64> {
+        let (found, ids) = self.lock_grants(of).await?;
+        sqlx::query!(
+            r#"UPDATE "grant" SET version = version + 1, raised_at = $1 WHERE id = ANY ($2)"#,
             now.millis(),
-            tenant.uuid(),
-            user.uuid(),
+            &ids,
         )
-        .fetch_all(self.on())
+        .execute(self.on())
         .await
         .map_err(failed)?;
-        Ok(self.note_ends(&ended))
+        Ok(self.note(ChangeKind::GrantVersion, &found))
     }
 
-    pub(crate) async fn revoke_of_server(
-        &mut self,
-        tenant: TenantId,
-        server: ServerId,
-        now: Timestamp,
-    ) -> Result<bool> {
-        let ended = sqlx::query_as!(
-            Ended,
-            r#"WITH ending AS (SELECT id FROM "grant"
-                              WHERE tenant = $2 AND server = $3 AND state <> 'revoked'
-                              ORDER BY id FOR NO KEY UPDATE)
-               UPDATE "grant" SET state = 'revoked', revoked_at = $1
-               FROM ending
-               WHERE "grant".id = ending.id
-               RETURNING "grant".id, "grant".tenant"#,
-            now.millis(),
-            tenant.uuid(),
-            server.uuid(),
-        )
-        .fetch_all(self.on())
-        .await
-        .map_err(failed)?;
-        Ok(self.note_ends(&ended))
-    }
-
-    pub(crate) async fn revoke_of_tenant(&mut self, tenant: TenantId, now: Timestamp) -> Result<bool> {
-        let ended = sqlx::query_as!(
-            Ended,
-            r#"WITH ending AS (SELECT id FROM "grant"
-                              WHERE tenant = $2 AND state <> 'revoked'
-                              ORDER BY id FOR NO KEY UPDATE)
-               UPDATE "grant" SET state = 'revoked', revoked_at = $1
-               FROM ending
-               WHERE "grant".id = ending.id
-               RETURNING "grant".id, "grant".tenant"#,
-            now.millis(),
-            tenant.uuid(),
-        )
-        .fetch_all(self.on())
-        .await
-        .map_err(failed)?;
-        Ok(self.note_ends(&ended))
-    }
-
-    pub(crate) async fn revoke_of_connection(&mut self, connection: ConnectionId, now: Timestamp) -> Result<bool> {
-        let ended = sqlx::query_as!(
-            Ended,
-            r#"WITH ending AS (SELECT id FROM "grant"
-                              WHERE method = $2 AND state <> 'revoked'
-                              ORDER BY id FOR NO KEY UPDATE)
-               UPDATE "grant" SET state = 'revoked', revoked_at = $1
-               FROM ending
-               WHERE "grant".id = ending.id
-               RETURNING "grant".id, "grant".tenant"#,
-            now.millis(),
-            SignInMethod::Connection(connection).to_string(),
-        )
-        .fetch_all(self.on())
-        .await
-        .map_err(failed)?;
-        Ok(self.note_ends(&ended))
-    }
-
-    /// Ends the grants of a client, in one tenant or in all.
-    pub(crate) async fn revoke_of_client(
-        &mut self,
-        tenant: Option<TenantId>,
-        client_id: &str,
-        now: Timestamp,
-    ) -> Result<bool> {
-        let ended = sqlx::query_as!(
-            Ended,
-            r#"WITH ending AS (SELECT id FROM "grant"
-                              WHERE client_id = $2 AND ($3::uuid IS NULL OR tenant = $3) AND state <> 'revoked'
-                              ORDER BY id FOR NO KEY UPDATE)
-               UPDATE "grant" SET state = 'revoked', revoked_at = $1
-               FROM ending
-               WHERE "grant".id = ending.id
-               RETURNING "grant".id, "grant".tenant"#,
-            now.millis(),
-            client_id,
-            tenant.map(TenantId::uuid),
-        )
-        .fetch_all(self.on())
-        .await
-        .map_err(failed)?;
-        Ok(self.note_ends(&ended))
-    }
-
-    /// Appends to the feed; `true` if anything ended.
-    fn note_ends(&mut self, ended: &[Ended]) -> bool {
-        for Ended { id, tenant } in ended {
-            self.change(ChangeKind::Grant, Some(TenantId::from_uuid(*tenant)), id.as_bytes());
+    /// Appends to the feed; how many there are.
+    fn note(&mut self, kind: ChangeKind, found: &[Found]) -> u64 {
+        for Found { id, tenant } in found {
+            self.change(kind, Some(TenantId::from_uuid(*tenant)), id.as_bytes());
         }
-        !ended.is_empty()
+        found.len() as u64
+    }
+
+    /// The grants of something that have not ended, locked.
+    async fn lock_grants(&mut self, of: &GrantsOf) -> Result<(Vec<Found>, Vec<Uuid>)> {
+        // Each kind of question is a statement of its own, so that each has its index.
+        macro_rules! lock {
+            ($condition:literal, $($argument:expr),+) => {
+                sqlx::query_as!(
+                    Found,
+                    r#"SELECT id, tenant FROM "grant" WHERE "# + $condition
+                        + r#" AND state <> 'revoked' ORDER BY id FOR NO KEY UPDATE"#,
+                    $($argument),+
+                )
+                .fetch_all(self.on())
+                .await
+            };
+        }
+        let found = match of {
+            GrantsOf::Grant(id) => lock!("id = $1", id.uuid()),
+            GrantsOf::User(id) => lock!(r#""user" = $1"#, id.uuid()),
+            GrantsOf::Member(tenant, id) => lock!(r#"tenant = $1 AND "user" = $2"#, tenant.uuid(), id.uuid()),
+            GrantsOf::Client(None, id) => lock!("client_id = $1", id.as_str()),
+            GrantsOf::Client(Some(tenant), id) => lock!("tenant = $1 AND client_id = $2", tenant.uuid(), id.as_str()),
+            GrantsOf::Tenant(id) => lock!("tenant = $1", id.uuid()),
+            GrantsOf::Server(tenant, id) => lock!("tenant = $1 AND server = $2", tenant.uuid(), id.uuid()),
+            GrantsOf::Connection(id) => lock!("method = $1", SignInMethod::Connection(*id).to_string()),
+        };
+        let found = found.map_err(failed)?;
+        let ids = found.iter().map(|found| found.id).collect();
+        Ok((found, ids))
     }
 }
 
@@ -175,11 +97,37 @@ impl Postgres {
     /// own, and what somebody else is at is left to the next time: clean-up waits for nobody, and nobody
     /// long for it.
     pub(super) async fn purge_grants(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        let unused = (before + TOMBSTONE_LIFE - SIBLING_LIFE).millis();
         let (before, limit) = (before.millis(), i64::from(limit));
         let codes = sqlx::query!(
             "DELETE FROM code
              WHERE hash IN (SELECT hash FROM code WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
             before,
+            limit,
+        )
+        .execute(self.read())
+        .await
+        .map_err(failed)?;
+        let tokens = sqlx::query!(
+            "DELETE FROM revoked_token
+             WHERE id IN (SELECT id FROM revoked_token WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            before,
+            limit,
+        )
+        .execute(self.read())
+        .await
+        .map_err(failed)?;
+        let siblings = sqlx::query!(
+            r#"DELETE FROM refresh
+               WHERE hash IN (SELECT leaf.hash FROM refresh AS leaf
+                              WHERE leaf.parent IS NOT NULL AND leaf.issued_at < $1 AND leaf.rotated_at IS NULL
+                                AND leaf.used_at IS NULL AND leaf.superseded_at IS NULL
+                                AND EXISTS (SELECT 1 FROM refresh AS other
+                                            WHERE other.parent = leaf.parent AND other.hash <> leaf.hash
+                                              AND (other.rotated_at IS NOT NULL OR other.used_at IS NOT NULL))
+                              LIMIT $2
+                              FOR UPDATE OF leaf SKIP LOCKED)"#,
+            unused,
             limit,
         )
         .execute(self.read())
@@ -218,6 +166,7 @@ impl Postgres {
         .execute(self.read())
         .await
         .map_err(failed)?;
-        Ok([codes, refresh, ended, pending].iter().map(sqlx::postgres::PgQueryResult::rows_affected).sum())
+        let purged = [codes, tokens, siblings, refresh, ended, pending];
+        Ok(purged.iter().map(sqlx::postgres::PgQueryResult::rows_affected).sum())
     }
 }

@@ -6,13 +6,14 @@ use std::{collections::HashMap, sync::Arc};
 use model::{RevisionId, Role, ServerId, ServerSlug, TenantId, TenantSlug, UserId};
 use storage::{
     Result,
-    repo::{LiveServer, TenantView},
+    repo::{LiveServer, TenantView, TokenPolicy},
 };
 
 use super::TenantRow;
 use crate::{
     Postgres,
     database::Lease,
+    resource_credentials::lasting,
     row::{failed, from_json, word},
 };
 
@@ -36,6 +37,7 @@ impl Postgres {
             slugs: slugs(read, tenant).await?,
             servers: servers(read, tenant).await?,
             members: members(read, tenant).await?,
+            tokens: tokens(read, tenant).await?,
         }))
     }
 }
@@ -50,6 +52,18 @@ async fn slugs(read: &mut Lease, tenant: TenantId) -> Result<Vec<TenantSlug>> {
     .await
     .map_err(failed)?;
     slugs.iter().map(|slug| word("tenant_slug.slug", slug)).collect()
+}
+
+async fn tokens(read: &mut Lease, tenant: TenantId) -> Result<TokenPolicy> {
+    let row = sqlx::query!("SELECT access, refresh_grace FROM token_policy WHERE tenant = $1", tenant.uuid())
+        .fetch_optional(read)
+        .await
+        .map_err(failed)?;
+    let Some(row) = row else { return Ok(TokenPolicy::default()) };
+    Ok(TokenPolicy {
+        access: lasting("token_policy.access", row.access)?,
+        refresh_grace: lasting("token_policy.refresh_grace", row.refresh_grace)?,
+    })
 }
 
 async fn members(read: &mut Lease, tenant: TenantId) -> Result<Vec<(UserId, Role)>> {

@@ -3,7 +3,7 @@
 use model::{TenantId, Timestamp};
 use storage::{
     Result,
-    repo::{AuditEvent, ClientPolicies, ClientPolicy, ClientUse},
+    repo::{AuditEvent, ClientPolicies, ClientPolicy, ClientUse, GrantsOf},
 };
 
 use crate::{
@@ -73,7 +73,7 @@ impl Sqlite {
         if blocked.rows_affected() == 0 {
             return Ok(false);
         }
-        write.revoke_of_client(Some(tenant), client_id, audit.at).await?;
+        write.end_grants(&GrantsOf::Client(Some(tenant), client_id.to_owned()), audit.at).await?;
         write.audit(audit).await?;
         write.commit().await?;
         Ok(true)

@@ -6,12 +6,13 @@ use model::{Role, ServerId, ServerSlug, TenantId, TenantSlug, UserId};
 use sqlx::SqliteConnection;
 use storage::{
     Result,
-    repo::{LiveServer, TenantView},
+    repo::{LiveServer, TenantView, TokenPolicy},
 };
 
 use super::TenantRow;
 use crate::{
     Sqlite, failed,
+    resource_credentials::lasting,
     row::{from_json, id, word},
 };
 
@@ -35,6 +36,7 @@ impl Sqlite {
             slugs: slugs(&mut read, tenant).await?,
             servers: servers(&mut read, tenant).await?,
             members: members(&mut read, tenant).await?,
+            tokens: tokens(&mut read, tenant).await?,
         }))
     }
 }
@@ -50,6 +52,19 @@ async fn slugs(read: &mut SqliteConnection, tenant: TenantId) -> Result<Vec<Tena
     .await
     .map_err(failed)?;
     slugs.iter().map(|slug| word("tenant_slug.slug", slug)).collect()
+}
+
+async fn tokens(read: &mut SqliteConnection, tenant: TenantId) -> Result<TokenPolicy> {
+    let tenant = tenant.bytes().as_slice();
+    let row = sqlx::query!("SELECT access, refresh_grace FROM token_policy WHERE tenant = ?", tenant)
+        .fetch_optional(read)
+        .await
+        .map_err(failed)?;
+    let Some(row) = row else { return Ok(TokenPolicy::default()) };
+    Ok(TokenPolicy {
+        access: lasting("token_policy.access", row.access)?,
+        refresh_grace: lasting("token_policy.refresh_grace", row.refresh_grace)?,
+    })
 }
 
 async fn members(read: &mut SqliteConnection, tenant: TenantId) -> Result<Vec<(UserId, Role)>> {

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use futures_util::StreamExt as _;
-use model::{Clock, Secret, SeededEntropy};
+use model::{Clock, SeededEntropy};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -17,7 +17,7 @@ use super::{MemoryKeys, world::World};
 use crate::{
     Collection, Durability, Keep, KeyValue, MasterKey, MasterKeys, Owner, Place, Sealer,
     archive::{self, Archive, Backup, Grants, KeysFile, Restore, Restored, Row, TABLES, seal_place},
-    repo::{ConnectionOwner, Identity, KeyState, Repos, SigningKey, UsageBatch, UsageCount, hour_of},
+    repo::{ConnectionOwner, Identity, KeyChange, Repos, RevokedToken, TokenPolicy, UsageBatch, UsageCount, hour_of},
 };
 
 /// A database of one kind, empty at first.
@@ -105,14 +105,14 @@ impl Installation {
         world.active(repos, &alice, &server).await;
         let pending = world.grant(alice.id, &server);
         repos.grants.authorize(&pending, &world.code(&pending), &audit("grant.requested")).await.unwrap();
-        let key = SigningKey {
-            kid: "kid".to_owned(),
-            algorithm: "ES256".to_owned(),
-            private: Secret::new("private".to_owned()),
-            state: KeyState::Active,
-            created_at: world.now(),
-        };
-        repos.signing.insert_first(&key, &audit("key.created")).await.unwrap();
+        let added = KeyChange { add: vec![world.signing_key("kid")], ..KeyChange::default() };
+        assert!(repos.signing.change(&[], &added, world.now(), &audit("key.created")).await.unwrap());
+        let credential = world.credential(&server, NASTY);
+        repos.resource_credentials.create(&credential, &audit("credential.created")).await.unwrap();
+        let policy = TokenPolicy { access: Some(super::world::HOUR), refresh_grace: None };
+        repos.resource_credentials.set_policy(server.tenant, &policy, &audit("policy.set")).await.unwrap();
+        let token = RevokedToken { id: world.id(), tenant: server.tenant, expires_at: world.now() };
+        repos.grants.revoke_token(&token, &audit("token.revoked")).await.unwrap();
         let hour = hour_of(world.now());
         let count = UsageCount { tenant: server.tenant, server: server.id, hour, calls: 3, errors: 1 };
         repos.usage.add(&UsageBatch { id: world.id(), counts: vec![count] }, world.now()).await.unwrap();

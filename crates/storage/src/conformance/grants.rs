@@ -7,8 +7,11 @@ use super::{
     world::{HOUR, World, logged, race},
 };
 use crate::{
-    StorageError,
-    repo::{Code, Grant, GrantState, Redeemed, Repos, Revoked, Server, SignInMethod, User},
+    ChangeKind, StorageError,
+    repo::{
+        Code, Grant, GrantState, GrantsOf, RESOURCE_CREDENTIALS, Redeemed, Repos, ResourceCredential, Revoked,
+        RevokedToken, Server, SignInMethod, TokenPolicy, User,
+    },
 };
 
 pub(super) async fn one_redemption_wins(world: &World, repos: Repos) {
@@ -128,6 +131,108 @@ pub(super) async fn end_once(world: &World, repos: Repos) {
     assert_eq!(repos.grants.revoked_since(world.now(), None, 100).await.unwrap(), [revoked(&grant, world.now())]);
     assert!(repos.grants.revoked_since(world.now() + HOUR, None, 100).await.unwrap().is_empty());
     assert!(!repos.grants.revoke(world.id(), world.now(), &world.audit("a")).await.unwrap());
+}
+
+pub(super) async fn end_together(world: &World, repos: Repos) {
+    let (alice, server) = world.acme(&repos).await;
+    let bob = world.user("bob");
+    repos.users.create(&bob, None, &[], &world.audit("a")).await.unwrap();
+    let member = crate::repo::Member { tenant: server.tenant, user: bob.id, role: model::Role::Member };
+    repos.tenants.put_member(&member, &world.audit("a")).await.unwrap();
+    for of in [
+        GrantsOf::User(alice.id),
+        GrantsOf::Member(server.tenant, alice.id),
+        GrantsOf::Client(None, "c_mine".to_owned()),
+        GrantsOf::Client(Some(server.tenant), "c_mine".to_owned()),
+        GrantsOf::Grant(world.id()),
+    ] {
+        let mut mine = world.grant(alice.id, &server);
+        mine.client_id = "c_mine".to_owned();
+        if let GrantsOf::Grant(id) = &of {
+            mine.id = *id;
+        }
+        let other = world.grant(bob.id, &server);
+        for grant in [&mine, &other] {
+            repos.grants.authorize(grant, &world.code(grant), &world.audit("a")).await.unwrap();
+        }
+        let head = repos.changes.head().await.unwrap();
+        assert_eq!(repos.grants.raise(&of, world.now(), &world.audit("a")).await.unwrap(), 1, "{of:?}");
+        assert_eq!(repos.grants.end(&of, world.now(), &world.audit("a")).await.unwrap(), 1, "{of:?}");
+        let event = world.audit("a");
+        assert_eq!(repos.grants.end(&of, world.now(), &event).await.unwrap(), 0, "{of:?}: once");
+        assert!(!logged(&repos, None, event.id).await);
+        let changes = repos.changes.since(head, 10).await.unwrap();
+        let changes: Vec<_> = changes.iter().map(|change| (change.kind, change.subject)).collect();
+        let subject = *mine.id.bytes();
+        assert_eq!(changes, [(ChangeKind::GrantVersion, subject), (ChangeKind::Grant, subject)], "{of:?}");
+        let mine = repos.grants.grant(mine.id).await.unwrap().unwrap();
+        assert!(matches!(mine.state, GrantState::Revoked { .. }) && mine.version == 2, "{of:?}");
+        let other = repos.grants.grant(other.id).await.unwrap().unwrap();
+        assert!(other.state == GrantState::Pending && other.version == 1, "{of:?}");
+    }
+    let everything = [GrantsOf::Server(server.tenant, server.id), GrantsOf::Tenant(server.tenant)];
+    for of in everything {
+        repos.grants.end(&of, world.now(), &world.audit("a")).await.unwrap();
+        let grant = world.grant(alice.id, &server);
+        repos.grants.authorize(&grant, &world.code(&grant), &world.audit("a")).await.unwrap();
+        assert_eq!(repos.grants.end(&of, world.now(), &world.audit("a")).await.unwrap(), 1, "{of:?}");
+    }
+    assert_eq!(repos.grants.end(&GrantsOf::Connection(world.id()), world.now(), &world.audit("a")).await.unwrap(), 0);
+}
+
+pub(super) async fn single_tokens_are_revoked_once(world: &World, repos: Repos) {
+    let (_, server) = world.acme(&repos).await;
+    let token = RevokedToken { id: world.id(), tenant: server.tenant, expires_at: world.now() + HOUR };
+    let (first, second) = (world.audit("token.revoked"), world.audit("token.revoked"));
+    assert!(repos.grants.revoke_token(&token, &first).await.unwrap());
+    assert!(!repos.grants.revoke_token(&token, &second).await.unwrap());
+    assert!(logged(&repos, None, first.id).await && !logged(&repos, None, second.id).await);
+    let last = *repos.changes.since(0, 100).await.unwrap().last().unwrap();
+    assert_eq!((last.kind, last.subject), (ChangeKind::Token, *token.id.bytes()));
+    assert_eq!(repos.grants.revoked_tokens(world.now(), None, 10).await.unwrap(), [token]);
+    assert!(repos.grants.revoked_tokens(world.now(), Some(token.id), 10).await.unwrap().is_empty());
+    assert!(repos.grants.revoked_tokens(token.expires_at, None, 10).await.unwrap().is_empty());
+    assert_eq!(repos.grants.purge(token.expires_at + HOUR, 10).await.unwrap(), 1);
+    assert!(repos.grants.revoked_tokens(world.now(), None, 10).await.unwrap().is_empty());
+}
+
+pub(super) async fn resource_servers_have_few_credentials(world: &World, repos: Repos) {
+    let (_, server) = world.acme(&repos).await;
+    let credentials = &repos.resource_credentials;
+    let create = async |credential: &ResourceCredential| credentials.create(credential, &world.audit("a")).await;
+    let one = world.credential(&server, "name-0");
+    create(&one).await.unwrap();
+    assert_eq!(credentials.credential(one.id).await.unwrap(), Some(one.clone()));
+    let same = create(&world.credential(&server, "name-0")).await;
+    assert!(matches!(same, Err(StorageError::Taken(_))), "{same:?}");
+    for at in 1..RESOURCE_CREDENTIALS {
+        create(&world.credential(&server, &format!("name-{at}"))).await.unwrap();
+    }
+    let more = create(&world.credential(&server, "more")).await;
+    assert!(matches!(more, Err(StorageError::Taken(_))), "{more:?}");
+    let all = credentials.of_server(server.tenant, server.id).await.unwrap();
+    assert_eq!((all.len(), &all[0]), (RESOURCE_CREDENTIALS as usize, &one));
+    let event = world.audit("a");
+    assert!(!credentials.remove(world.id(), server.id, one.id, &event).await.unwrap(), "another tenant's hands off");
+    assert!(credentials.remove(server.tenant, server.id, one.id, &event).await.unwrap());
+    assert!(!credentials.remove(server.tenant, server.id, one.id, &world.audit("a")).await.unwrap());
+    assert_eq!(credentials.credential(one.id).await.unwrap(), None);
+    let foreign = ResourceCredential { server: world.id(), ..one };
+    let foreign = create(&foreign).await;
+    assert!(matches!(foreign, Err(StorageError::Missing(_))), "{foreign:?}");
+
+    assert_eq!(credentials.policy(server.tenant).await.unwrap(), TokenPolicy::default());
+    for policy in [
+        TokenPolicy { access: Some(HOUR), refresh_grace: Some(std::time::Duration::ZERO) },
+        TokenPolicy { access: None, refresh_grace: Some(HOUR) },
+    ] {
+        credentials.set_policy(server.tenant, &policy, &world.audit("a")).await.unwrap();
+        assert_eq!(credentials.policy(server.tenant).await.unwrap(), policy);
+        assert_eq!(repos.tenants.view(server.tenant).await.unwrap().unwrap().tokens, policy);
+    }
+    assert_eq!(repos.changes.since(0, 100).await.unwrap().last().unwrap().kind, ChangeKind::Tenant);
+    let (tenant, policy) = (world.id(), TokenPolicy::default());
+    assert!(credentials.set_policy(tenant, &policy, &world.audit("a")).await.is_err(), "there is no such tenant");
 }
 
 pub(super) async fn are_cleaned_up(world: &World, repos: Repos) {

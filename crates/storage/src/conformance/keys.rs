@@ -3,18 +3,19 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use async_trait::async_trait;
-use model::{Secret, SeededEntropy, SystemClock, Timestamp};
+use model::{SeededEntropy, SystemClock, Timestamp};
 
 use super::{
     CALLERS,
-    world::{World, race},
+    world::{World, logged, race},
 };
 use crate::{
     ChangeKind, Derived, MasterId, MasterKey, MasterKeys, Owner, Result, Sealer, StorageError, WrappedKey, WrappedKeys,
-    repo::{KeyState, Repos, SigningKey},
+    repo::{KeyChange, KeyState, Repos, SigningKey},
 };
 
 /// Wrapped keys that live as long as the process: for tests only, since what they sealed would be lost.
@@ -195,21 +196,48 @@ pub(super) async fn a_ring_survives_a_restart(keys: Arc<impl WrappedKeys + 'stat
 pub(super) async fn one_signing_key_is_first(world: &World, repos: Repos) {
     assert!(repos.signing.all().await.unwrap().is_empty());
     let inserted = race(CALLERS, |caller| {
-        let (signing, audit) = (repos.signing.clone(), world.audit("key.created"));
-        let key = SigningKey {
-            kid: format!("kid-{caller}"),
-            algorithm: "ES256".to_owned(),
-            private: Secret::new(format!("private {caller}")),
-            state: KeyState::Active,
-            created_at: world.now(),
-        };
-        async move { signing.insert_first(&key, &audit).await.unwrap().then_some(key) }
+        let (signing, audit, now) = (repos.signing.clone(), world.audit("key.created"), world.now());
+        let key = world.signing_key(&format!("kid-{caller}"));
+        let added = KeyChange { add: vec![key.clone()], ..KeyChange::default() };
+        async move { signing.change(&[], &added, now, &audit).await.unwrap().then_some(key) }
     })
     .await;
     let winners: Vec<_> = inserted.into_iter().flatten().collect();
     assert_eq!(winners.len(), 1);
     let stored = repos.signing.all().await.unwrap();
     assert_eq!(stored.len(), 1);
-    assert_eq!((&stored[0].kid, stored[0].private.expose()), (&winners[0].kid, winners[0].private.expose()));
+    let private = |key: &SigningKey| key.private.as_ref().unwrap().expose().to_owned();
+    assert_eq!((&stored[0].kid, private(&stored[0])), (&winners[0].kid, private(&winners[0])));
     assert_eq!(repos.changes.since(0, 10).await.unwrap()[0].kind, ChangeKind::SigningKeys);
+}
+
+pub(super) async fn one_rotation_wins(world: &World, repos: Repos) {
+    let added = KeyChange { add: vec![world.signing_key("old")], ..KeyChange::default() };
+    assert!(repos.signing.change(&[], &added, world.now(), &world.audit("a")).await.unwrap());
+    let seen = [("old".to_owned(), KeyState::Active)];
+    let (now, ends_at) = (world.now() + Duration::from_secs(5), Some(world.now() + Duration::from_hours(2)));
+    let turned = race(CALLERS, |caller| {
+        let (signing, audit, seen) = (repos.signing.clone(), world.audit("key.rotated"), seen.clone());
+        let change = KeyChange {
+            add: vec![world.signing_key(&format!("new-{caller}"))],
+            turn: vec![("old".to_owned(), KeyState::Retiring, ends_at)],
+            remove: Vec::new(),
+        };
+        async move { (signing.change(&seen, &change, now, &audit).await.unwrap(), audit.id) }
+    })
+    .await;
+    assert_eq!(turned.iter().filter(|(won, _)| *won).count(), 1);
+    for (won, event) in turned {
+        assert_eq!(logged(&repos, None, event).await, won);
+    }
+    let stored = repos.signing.all().await.unwrap();
+    assert_eq!(stored.len(), 2, "of the losers nothing is written");
+    let old = stored.iter().find(|key| key.kid == "old").unwrap();
+    assert_eq!((old.state, old.changed_at, old.ends_at), (KeyState::Retiring, now, ends_at));
+
+    let seen: Vec<_> = stored.iter().map(|key| (key.kid.clone(), key.state)).collect();
+    let gone = KeyChange { remove: vec!["old".to_owned()], ..KeyChange::default() };
+    assert!(!repos.signing.change(&seen[..1], &gone, now, &world.audit("a")).await.unwrap(), "not all were seen");
+    assert!(repos.signing.change(&seen, &gone, now, &world.audit("a")).await.unwrap());
+    assert_eq!(repos.signing.all().await.unwrap().len(), 1);
 }

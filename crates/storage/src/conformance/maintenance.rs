@@ -2,12 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use model::Secret;
-
 use super::world::World;
 use crate::{
     Collection, Cursor, Durability, Found, FoundColumn, Keep, KeyValue, Maintenance, Owner, Place, SealedColumns,
-    repo::{ConnectionOwner, KeyState, Repos, SigningKey},
+    repo::{ConnectionOwner, KeyChange, Repos},
 };
 
 const THINGS: Collection = Collection { name: "things", durability: Durability::Durable, format: 3, reads: &[] };
@@ -132,14 +130,8 @@ pub(super) async fn finds_and_rewrites_every_column(world: &World, repos: Repos,
     for connection in [&ours, &theirs] {
         repos.connections.create(connection, &world.audit("a")).await.unwrap();
     }
-    let key = SigningKey {
-        kid: "kid".to_owned(),
-        algorithm: "ES256".to_owned(),
-        private: Secret::new("private".to_owned()),
-        state: KeyState::Active,
-        created_at: world.now(),
-    };
-    repos.signing.insert_first(&key, &world.audit("a")).await.unwrap();
+    let added = KeyChange { add: vec![world.signing_key("kid")], ..KeyChange::default() };
+    assert!(repos.signing.change(&[], &added, world.now(), &world.audit("a")).await.unwrap());
 
     let found = columns(store, 2).await;
     let owners: BTreeMap<_, _> = found.iter().map(|(name, column)| (name.clone(), column.owner)).collect();
@@ -174,6 +166,6 @@ pub(super) async fn finds_and_rewrites_every_column(world: &World, repos: Repos,
 
     let private = &found[&name("signing_key.private", b"kid")];
     assert!(store.rewrite_column(private, &private.sealed[1..]).await.unwrap());
-    assert!(repos.signing.all().await.unwrap().is_empty(), "what others signed goes on to verify");
-    assert!(!repos.signing.insert_first(&key, &world.audit("a")).await.unwrap(), "it is still there");
+    let keys = repos.signing.all().await.unwrap();
+    assert!(keys.len() == 1 && keys[0].private.is_none(), "what others signed goes on to verify");
 }

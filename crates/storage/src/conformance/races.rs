@@ -9,8 +9,8 @@ use super::world::{Call, World, at_once};
 use crate::{
     Result, StorageError,
     repo::{
-        ConnectionOwner, Grant, GrantState, Member, Redeemed, Repos, Rotated, Server, SignInMethod, Tenant, UsageBatch,
-        UsageCount, User,
+        ConnectionOwner, Grant, GrantState, Member, Redeemed, Replacement, Repos, Rotated, Server, SignInMethod,
+        Tenant, UsageBatch, UsageCount, User,
     },
 };
 
@@ -19,7 +19,7 @@ const ROUNDS: usize = 12;
 /// How many make the same call.
 const EACH: usize = 4;
 
-const GRACE: Duration = Duration::from_secs(10);
+const RULES: Replacement = Replacement { grace: Duration::from_secs(10), lost: Duration::ZERO, siblings: 3 };
 
 /// In every other round the calls are spawned the other way round.
 fn shuffled<T>(round: usize, mut calls: Vec<Call<T>>) -> Vec<Call<T>> {
@@ -71,7 +71,7 @@ pub(super) async fn a_revoked_grant_stays_revoked(world: &World, repos: Repos) {
         for token in &tokens {
             minted += usize::from(repos.grants.refresh(&token.hash).await.unwrap().is_some());
             let child = world.refresh(&grant, Some(token.hash));
-            let rotated = repos.grants.rotate(&child, now, now - GRACE, 3, &world.audit("a")).await.unwrap();
+            let rotated = repos.grants.rotate(&child, now, &RULES, &world.audit("a")).await.unwrap();
             assert_eq!(rotated, Rotated::No, "round {round}");
         }
         assert_eq!(minted, answers.iter().filter(|redeemed| **redeemed).count(), "round {round}");
@@ -90,7 +90,8 @@ pub(super) async fn a_revoked_family_gets_no_child(world: &World, repos: Repos) 
         for child in &children {
             let (grants, child, audit) = (repos.grants.clone(), child.clone(), world.audit("a"));
             calls.push(Box::pin(async move {
-                grants.rotate(&child, now, now - GRACE, 3, &audit).await.unwrap() != Rotated::No
+                let rotated = grants.rotate(&child, now, &RULES, &audit).await.unwrap();
+                matches!(rotated, Rotated::First | Rotated::Sibling)
             }));
         }
         let (grants, id, audit) = (repos.grants.clone(), grant.id, world.audit("a"));

@@ -14,8 +14,9 @@ use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::repo::{
     Actor, ApplicationType, AuditEvent, AuthMethod, Client, ClientKeys, ClientMetadata, ClientOrigin, Code, Connection,
-    ConnectionKind, ConnectionOwner, Endpoints, Grant, GrantState, LocalAccount, Member, Refresh, Repos, Server,
-    ServerRevision, ServerState, SignInMethod, Tenant, TenantState, TokenHash, User, UserState,
+    ConnectionKind, ConnectionOwner, Endpoints, Grant, GrantState, KeyState, LocalAccount, Member, Refresh, Repos,
+    ResourceCredential, Server, ServerRevision, ServerState, SignInMethod, SigningKey, Tenant, TenantState, TokenHash,
+    User, UserState,
 };
 
 pub(super) const HOUR: Duration = Duration::from_hours(1);
@@ -159,6 +160,7 @@ impl World {
             resource: Resource::new("https://mcp.example.com", &path),
             scopes: ScopeSet::challenge(),
             state: GrantState::Pending,
+            version: 1,
             created_at: self.now(),
             last_used_at: None,
             expires_at: self.now() + 90 * 24 * HOUR,
@@ -187,7 +189,35 @@ impl World {
             scopes: grant.scopes.clone(),
             issued_at: self.now(),
             expires_at: self.now() + 30 * 24 * HOUR,
+            token: Some(self.id()),
+            used_at: None,
             rotated_at: None,
+            superseded_at: None,
+        }
+    }
+
+    /// A key that signs.
+    pub(super) fn signing_key(&self, kid: &str) -> SigningKey {
+        SigningKey {
+            kid: kid.to_owned(),
+            algorithm: "ES256".to_owned(),
+            private: Some(Secret::new(format!("private {kid}"))),
+            state: KeyState::Active,
+            created_at: self.now(),
+            changed_at: self.now(),
+            ends_at: None,
+        }
+    }
+
+    /// What `server` asks about tokens with.
+    pub(super) fn credential(&self, server: &Server, name: &str) -> ResourceCredential {
+        ResourceCredential {
+            id: self.id(),
+            tenant: server.tenant,
+            server: server.id,
+            name: name.to_owned(),
+            secret_hash: self.hash(),
+            created_at: self.now(),
         }
     }
 

@@ -74,6 +74,13 @@ impl AuditEvent {
         self
     }
 
+    /// The event, with another action.
+    #[must_use]
+    pub fn called(mut self, action: &str) -> Self {
+        action.clone_into(&mut self.action);
+        self
+    }
+
     /// The event, with details.
     #[must_use]
     pub fn with(mut self, details: serde_json::Value) -> Self {

@@ -1,9 +1,9 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use model::{GrantId, Resource, ScopeSet, ServerId, TenantId, Timestamp, UserId};
+use model::{ConnectionId, GrantId, Resource, ScopeSet, ServerId, TenantId, Timestamp, TokenId, UserId};
 
-use super::{AuditEvent, SignInMethod};
+use super::{AuditEvent, Replacement, Rotated, SignInMethod};
 use crate::Result;
 
 /// SHA-256 of a token, a code or a client's secret: what is stored instead of it, and how it is found.
@@ -46,6 +46,8 @@ pub struct Grant {
     pub scopes: ScopeSet,
     /// Where it is in its life.
     pub state: GrantState,
+    /// Access tokens carry the version that they were minted from, and only those of the present one are good.
+    pub version: u32,
     /// Since when.
     pub created_at: Timestamp,
     /// When tokens were last had for it.
@@ -92,8 +94,14 @@ pub struct Refresh {
     pub issued_at: Timestamp,
     /// Until when it can be used, unless the grant ends earlier.
     pub expires_at: Timestamp,
-    /// When it was first replaced.
+    /// The access token that was issued together with it.
+    pub token: Option<TokenId>,
+    /// When that access token was first seen in front of a server.
+    pub used_at: Option<Timestamp>,
+    /// When it was replaced.
     pub rotated_at: Option<Timestamp>,
+    /// When it was taken for lost, and its parent replaced once more.
+    pub superseded_at: Option<Timestamp>,
 }
 
 /// A refresh token with what decides over it.
@@ -103,8 +111,27 @@ pub struct RefreshFamily {
     pub token: Refresh,
     /// Its grant.
     pub grant: Grant,
-    /// How many tokens replaced it.
+    /// How many tokens replaced it, without those that were superseded.
     pub children: u32,
+}
+
+/// Which grants a write is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GrantsOf {
+    /// One.
+    Grant(GrantId),
+    /// All of a person, in every tenant.
+    User(UserId),
+    /// All of a person in one tenant.
+    Member(TenantId, UserId),
+    /// All of an application, by its `client_id`, in one tenant or in all.
+    Client(Option<TenantId>, String),
+    /// All in a tenant.
+    Tenant(TenantId),
+    /// All on a server.
+    Server(TenantId, ServerId),
+    /// All of whoever had signed in through a connection.
+    Connection(ConnectionId),
 }
 
 /// A grant that was revoked.
@@ -116,23 +143,34 @@ pub struct Revoked {
     pub grant: GrantId,
 }
 
+/// A grant whose older access tokens are no good any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raised {
+    /// Since when.
+    pub at: Timestamp,
+    /// Which.
+    pub grant: GrantId,
+    /// Its present version.
+    pub version: u32,
+}
+
+/// A single access token that was revoked before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RevokedToken {
+    /// Its `jti`.
+    pub id: TokenId,
+    /// Of which tenant.
+    pub tenant: TenantId,
+    /// When it would have ended by itself.
+    pub expires_at: Timestamp,
+}
+
 /// How a redemption ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redeemed {
     /// This caller got it.
     Yes,
     /// Another caller was first, or the code has expired, or the grant is over.
-    No,
-}
-
-/// How a rotation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rotated {
-    /// This caller was the first to replace the token.
-    First,
-    /// The token had been replaced already, within the grace period: a sibling was added.
-    Sibling,
-    /// The token had been replaced too long ago or too often, or the grant is over. Nothing was written.
     No,
 }
 
@@ -165,17 +203,15 @@ pub trait Grants: Send + Sync + fmt::Debug {
     /// A refresh token and what decides over it, replaced and expired ones too.
     async fn refresh(&self, hash: &TokenHash) -> Result<Option<RefreshFamily>>;
 
-    /// Replaces a refresh token by `child` (whose `parent` it is) at `now`, and notes the grant's use.
-    /// The first caller marks it as replaced. Later callers add siblings while the replacement is not
-    /// older than `grace_from`, up to `siblings` children in all.
-    async fn rotate(
-        &self,
-        child: &Refresh,
-        now: Timestamp,
-        grace_from: Timestamp,
-        siblings: u32,
-        audit: &AuditEvent,
-    ) -> Result<Rotated>;
+    /// Replaces a refresh token by `child` (whose `parent` it is) at `now` as `rules` judge, and notes the
+    /// grant's use; all in the transaction that looked. [`Reused`](Rotated::Reused) ends the grant. The event
+    /// gets the action that fits the outcome; where nothing is written it is not stored.
+    async fn rotate(&self, child: &Refresh, now: Timestamp, rules: &Replacement, audit: &AuditEvent)
+    -> Result<Rotated>;
+
+    /// Notes that access tokens were seen in front of a server. What is noted stays as it was; unknown ones
+    /// are left out.
+    async fn note_uses(&self, tokens: &[TokenId], at: Timestamp) -> Result<()>;
 
     /// A grant.
     async fn grant(&self, id: GrantId) -> Result<Option<Grant>>;
@@ -186,12 +222,34 @@ pub trait Grants: Send + Sync + fmt::Debug {
     /// Ends a grant. `false` if it had ended or is not there. Appends `Grant` to the feed.
     async fn revoke(&self, id: GrantId, now: Timestamp, audit: &AuditEvent) -> Result<bool>;
 
+    /// Ends all grants of something, pending ones included, and says how many. Each stands in the feed by
+    /// itself. The event is stored if there was any.
+    async fn end(&self, of: &GrantsOf, now: Timestamp, audit: &AuditEvent) -> Result<u64>;
+
+    /// Raises the versions of all active grants of something, and says how many: their access tokens of before
+    /// are no good any more, and their refresh tokens are. Appends `GrantVersion` to the feed for each. The
+    /// event is stored if there was any.
+    async fn raise(&self, of: &GrantsOf, now: Timestamp, audit: &AuditEvent) -> Result<u64>;
+
+    /// The grants of these that were ever raised, as they are now; at most 1000.
+    async fn versions(&self, ids: &[GrantId]) -> Result<Vec<Raised>>;
+
+    /// The grants that were raised at or after `since`, in order of time and id, after `after`.
+    async fn raised_since(&self, since: Timestamp, after: Option<&Raised>, limit: u32) -> Result<Vec<Raised>>;
+
+    /// Revokes one access token. `false` if it was already. Appends `Token` to the feed.
+    async fn revoke_token(&self, token: &RevokedToken, audit: &AuditEvent) -> Result<bool>;
+
+    /// The single access tokens that are revoked and have not expired at `now`, in order of id, after `after`.
+    async fn revoked_tokens(&self, now: Timestamp, after: Option<TokenId>, limit: u32) -> Result<Vec<RevokedToken>>;
+
     /// The grants that were revoked at or after `since`, in order of time and id, after `after`: what a
     /// snapshot holds, since tokens older than the longest lifetime have expired anyway. One that is revoked
     /// while somebody turns pages may be on none of them, and is in the feed.
     async fn revoked_since(&self, since: Timestamp, after: Option<&Revoked>, limit: u32) -> Result<Vec<Revoked>>;
 
-    /// Removes codes that expired, pending grants that came to nothing, and refresh tokens and grants
-    /// that ended, before `before`; at most `limit` of each. Returns how many.
+    /// Removes codes and revoked access tokens that expired, pending grants that came to nothing, and refresh
+    /// tokens and grants that ended, before `before`; and refresh tokens that nobody used for
+    /// [`SIBLING_LIFE`](super::SIBLING_LIFE) while a sibling was in use. At most `limit` of each. Returns how many.
     async fn purge(&self, before: Timestamp, limit: u32) -> Result<u64>;
 }

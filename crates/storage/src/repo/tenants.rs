@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use model::{Name, Role, TenantId, TenantSlug, Timestamp, UserId};
 
-use super::{AuditEvent, servers::LiveServer};
+use super::{AuditEvent, TokenPolicy, servers::LiveServer};
 use crate::Result;
 
 /// Whether a tenant works.
@@ -61,6 +61,8 @@ pub struct TenantView {
     pub servers: Vec<Arc<LiveServer>>,
     /// Its members.
     pub members: Vec<(UserId, Role)>,
+    /// What it sets about its tokens.
+    pub tokens: TokenPolicy,
 }
 
 /// Tenants and their members.

@@ -55,6 +55,8 @@ words! {
         User = "user",
         Connection = "connection",
         Grant = "grant",
+        GrantVersion = "grant-version",
+        Token = "token",
         SigningKeys = "signing-keys",
         DataKeys = "data-keys",
     }

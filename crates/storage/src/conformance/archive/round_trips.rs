@@ -64,7 +64,7 @@ pub(in super::super) async fn come_back_as_they_were(from: Box<dyn Home>, to: Bo
     assert!(revision.0 > last.0 + 1_000_000, "{revision:?}: the source has given many since");
     let connections = repos.connections.list(ConnectionOwner::Platform).await.unwrap();
     assert_eq!(connections[0].client_secret.as_ref().unwrap().expose(), "secret of google");
-    assert_eq!(repos.signing.all().await.unwrap()[0].private.expose(), "private");
+    assert_eq!(repos.signing.all().await.unwrap()[0].private.as_ref().unwrap().expose(), "private kid");
     let restored_head = repos.changes.head().await.unwrap();
     assert!(restored_head > head + 1_000_000, "{restored_head}");
     let bob = repos.users.by_handle(&"bob".parse().unwrap()).await.unwrap().unwrap();
