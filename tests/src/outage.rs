@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use model::{
-    AuditId, ConnectionId, GrantId, ReplicaId, ResourceCredentialId, RevisionId, Role, ServerId, ServerSlug, Slug,
-    TenantId, TenantSlug, Timestamp, TokenId, UserId,
+    AuditId, ConnectionId, GrantId, InvitationId, ReplicaId, ResourceCredentialId, RevisionId, Role, RuleId, ServerId,
+    ServerSlug, Slug, TenantId, TenantSlug, Timestamp, TokenId, UserId,
 };
 use server::{
     Store,
@@ -20,11 +20,12 @@ use server::{
 use storage::{
     Change, Entry, Keep, KeyValue, Owner, Place, Result, Revision, Split, StorageError,
     repo::{
-        AuditEvent, AuditLog, Changes, Client, ClientPolicies, ClientUse, Clients, Code, Connection, ConnectionOwner,
-        Connections, Grant, Grants, GrantsOf, Identity, KeyChange, KeyState, LocalAccount, Member, Membership, Raised,
-        Redeemed, Refresh, RefreshFamily, RegistrationCap, Replacement, Replica, Replicas, Repos, ResourceCredential,
-        ResourceCredentials, Revoked, RevokedToken, Rotated, Server, ServerRevision, Servers, SigningKey, SigningKeys,
-        Tenant, TenantView, Tenants, TokenHash, TokenPolicy, Usage, UsageBatch, UsageCount, User, Users,
+        AccessRule, Admission, Admissions, AuditEvent, AuditLog, Changes, Client, ClientPolicies, ClientUse, Clients,
+        Code, Connection, ConnectionOwner, Connections, Grant, Grants, GrantsOf, Identity, Invitation, KeyChange,
+        KeyState, LocalAccount, Member, MemberChange, Membership, Raised, Redeemed, Refresh, RefreshFamily,
+        RegistrationCap, Replacement, Replica, Replicas, Repos, ResourceCredential, ResourceCredentials, Revoked,
+        RevokedToken, Rotated, Server, ServerRevision, Servers, SigningKey, SigningKeys, Tenant, TenantView, Tenants,
+        TokenHash, TokenPolicy, Usage, UsageBatch, UsageCount, User, Users,
     },
 };
 
@@ -57,6 +58,7 @@ impl Switch {
         Repos {
             users: self.over(Arc::clone(&of.users)),
             tenants: self.over(Arc::clone(&of.tenants)),
+            admissions: self.over(Arc::clone(&of.admissions)),
             servers: self.over(Arc::clone(&of.servers)),
             connections: self.over(Arc::clone(&of.connections)),
             clients: self.over(Arc::clone(&of.clients)),
@@ -154,7 +156,31 @@ switched! {
         fn update(user: &User, audit: &AuditEvent) -> ();
         fn set_local_account(account: &LocalAccount, audit: &AuditEvent) -> ();
         fn add_identity(identity: &Identity, audit: &AuditEvent) -> ();
+        fn refresh_identity(identity: &Identity) -> ();
+        fn end_sessions(user: UserId, audit: &AuditEvent) -> bool;
         fn delete(user: UserId, audit: &AuditEvent) -> bool;
+    }
+    Admissions {
+        fn rules(tenant: TenantId, after: Option<RuleId>, limit: u32) -> Vec<AccessRule>;
+        fn rules_of(connection: ConnectionId, after: Option<RuleId>, limit: u32) -> Vec<AccessRule>;
+        fn create_rule(rule: &AccessRule, audit: &AuditEvent) -> ();
+        fn set_rule_role(tenant: TenantId, id: RuleId, role: Role, audit: &AuditEvent) -> bool;
+        fn delete_rule(tenant: TenantId, id: RuleId, audit: &AuditEvent) -> bool;
+        fn admissions(user: UserId, connection: ConnectionId) -> Vec<Admission>;
+        fn rule_of(tenant: TenantId, user: UserId) -> Option<RuleId>;
+        fn admit(admission: &Admission, audit: &AuditEvent) -> bool;
+        fn dismiss(tenant: TenantId, user: UserId, audit: &AuditEvent) -> bool;
+        fn invite(invitation: &Invitation, audit: &AuditEvent) -> ();
+        fn invitation(hash: &TokenHash, now: Timestamp) -> Option<Invitation>;
+        fn invitations(
+            tenant: TenantId,
+            now: Timestamp,
+            after: Option<InvitationId>,
+            limit: u32
+        ) -> Vec<Invitation>;
+        fn accept(hash: &TokenHash, user: UserId, now: Timestamp, audit: &AuditEvent) -> bool;
+        fn withdraw(tenant: TenantId, id: InvitationId, audit: &AuditEvent) -> bool;
+        fn purge_invitations(now: Timestamp, limit: u32) -> u64;
     }
     Tenants {
         fn tenant(id: TenantId) -> Option<Tenant>;
@@ -165,6 +191,8 @@ switched! {
         fn delete(tenant: TenantId, audit: &AuditEvent) -> bool;
         fn members(tenant: TenantId, after: Option<UserId>, limit: u32) -> Vec<Member>;
         fn role(tenant: TenantId, user: UserId) -> Option<Role>;
+        fn change_role(member: &Member, audit: &AuditEvent) -> MemberChange;
+        fn expel(tenant: TenantId, user: UserId, audit: &AuditEvent) -> MemberChange;
         fn memberships(user: UserId, after: Option<&TenantSlug>, limit: u32) -> Vec<Membership>;
         fn put_member(member: &Member, audit: &AuditEvent) -> ();
         fn remove_member(tenant: TenantId, user: UserId, audit: &AuditEvent) -> bool;

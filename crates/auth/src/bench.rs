@@ -112,6 +112,8 @@ impl Bench {
             client_secret: Some(Secret::new(format!("secret of {slug}"))),
             endpoints,
             created_at: self.clock.now(),
+            enabled: true,
+            declared: true,
         };
         self.repos.connections.create(&connection, &self.event()).await.unwrap();
         connection

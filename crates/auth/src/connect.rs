@@ -8,13 +8,16 @@
 //!   we asked for; nothing that a browser brings along says who somebody is.
 //! - The provider's tokens are used for this and dropped.
 
+mod entra;
 mod error;
 mod exchange;
 mod github;
 mod id_token;
 mod issuer;
 mod leg;
+mod oauth;
 mod oidc;
+mod probe;
 mod provider;
 
 use axum::{
@@ -28,6 +31,7 @@ use http_kit::{Fields, Problem, cookies};
 use oauth2::{CsrfToken, PkceCodeChallenge, PkceCodeVerifier, Scope};
 use storage::repo::{Connection, SignInMethod};
 
+pub use self::probe::Probe;
 use self::{error::ConnectError, leg::Leg, provider::Provider};
 pub(crate) use self::{issuer::Issuers, leg::LEGS};
 use crate::{
@@ -77,7 +81,8 @@ pub(crate) async fn named(auth: &Auth, segment: &str) -> storage::Result<Option<
     if segment.contains(char::is_control) {
         return Ok(None);
     }
-    auth.repos.connections.by_callback(segment).await
+    // One that is switched off is as if it were not there, also for who comes back through it.
+    Ok(auth.repos.connections.by_callback(segment).await?.filter(|connection| connection.enabled))
 }
 
 /// Starts a round trip: remembers state, nonce and verifier, sets the flow cookie and sends the browser to
@@ -92,13 +97,14 @@ pub(crate) async fn start(
     let failed = |error: ConnectError| error.problem(&purpose.way_back());
     let provider = Provider::of(auth, connection).await.map_err(failed)?;
     let client = exchange::client(auth, connection, provider.endpoints()).map_err(failed)?;
-    let started = leg::begin(auth, connection, provider.issuer(), purpose.clone(), headers).await?;
+    let wanted = auth.registry.wanted(connection.id).await.map_err(refusal)?;
+    let started = leg::begin(auth, connection, &provider, purpose.clone(), headers).await?;
     let challenge = PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(started.verifier));
     let mut request = client.authorize_url(|| CsrfToken::new(started.state)).set_pkce_challenge(challenge);
-    for scope in provider.scopes() {
-        request = request.add_scope(Scope::new((*scope).to_owned()));
+    for scope in provider.scopes(connection, wanted) {
+        request = request.add_scope(Scope::new(scope));
     }
-    if provider.issuer().is_some() {
+    if provider.has_identity_tokens() {
         request = request.add_extra_param("nonce", started.nonce);
     }
     let (url, _) = request.url();
@@ -148,13 +154,17 @@ async fn arrive(
     }
     let back = leg.purpose.way_back();
     let code = fields.get("code").filter(|code| !code.is_empty()).ok_or_else(leg::foreign)?;
+    let wanted = auth.registry.wanted(connection.id).await.map_err(refusal)?;
     let claims = async {
         let provider = Provider::of(auth, connection).await?;
-        provider.identity(auth, connection, &leg, code).await
+        provider.identity(auth, connection, &leg, code, wanted).await
     };
     let claims = claims.await.map_err(|error: ConnectError| error.problem(&back))?;
+    let facts = claims.facts.clone();
     let user = auth.registry.identify(connection, claims).await.map_err(refusal)?;
-    // A person who was never here before is in the snapshots when the next step looks.
+    auth.registry.judge(&user, connection, &facts).await.map_err(refusal)?;
+    // A person who was never here before, or has just become a member, is in the snapshots when the next step
+    // looks; who is no member any more is refused by then.
     auth.sync().await;
     let method = SignInMethod::Connection(connection.id);
     browser.begin(user.clone(), method).await?;

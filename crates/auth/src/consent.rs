@@ -66,7 +66,8 @@ pub(crate) async fn onward(
     let Stage::Consented { connection } = transaction.stage() else {
         return Ok(Redirect::to(&path(&txn)).into_response());
     };
-    let connection = auth.repos.connections.connection(connection).await?.ok_or_else(Problem::not_found)?;
+    let connection = auth.repos.connections.connection(connection).await?;
+    let connection = connection.filter(|connection| connection.enabled).ok_or_else(Problem::not_found)?;
     // Each departure is remembered; one transaction may have any number.
     auth.attempts.depart(from).map_err(Problem::too_many)?;
     connect::start(&auth, &connection, Purpose::Authorization { txn }, &headers).await
@@ -121,6 +122,7 @@ async fn connections(auth: &Auth, resource: Option<&Resource>) -> Result<Vec<Con
     if let Some(tenant) = resource.and_then(|resource| tenant_of(auth, resource)) {
         all.extend(auth.repos.connections.list(ConnectionOwner::Tenant(tenant)).await?);
     }
+    all.retain(|connection| connection.enabled);
     Ok(all)
 }
 

@@ -43,6 +43,7 @@ pub use crate::{
     authorized::Authorized,
     collections::{COLLECTIONS, SESSIONS},
     config::{AuthConfig, Lifetimes, RegistrationLimits},
+    connect::Probe,
     guard::Guard,
     keys::{ANNOUNCED, KeyRotation, KeyRules, RotatedKey, SigningAlgorithm},
     parts::{Auth, AuthError, AuthParts},

@@ -83,6 +83,9 @@ struct Record {
     at: Timestamp,
     /// For a session that a password made: which, so that the session ends when another one is set.
     password: Option<[u8; 16]>,
+    /// The person's epoch then.
+    #[serde(default)]
+    epoch: u32,
 }
 
 /// Who is signed in in a browser, how and since when.
@@ -140,7 +143,8 @@ impl fmt::Debug for Binding {
 /// Signs a person in: the browser gets a session with a new id, whatever it had before.
 async fn sign_in(auth: &Auth, session: &Session, user: User, method: SignInMethod) -> Result<SignedIn, Problem> {
     let password = password(auth, user.id, method).await?;
-    let record = Record { id: auth.id(), user: user.id, method, at: auth.clock.now(), password };
+    let record =
+        Record { id: auth.id(), user: user.id, method, at: auth.clock.now(), password, epoch: user.session_epoch };
     let signed_in = admit(auth, record, user).await?;
     let signed_in = signed_in.ok_or_else(|| Problem::forbidden("This account cannot sign in."))?;
     // Deletes what the browser had; saving then makes a new id.
@@ -159,7 +163,7 @@ async fn sign_out(session: &Session) -> Result<(), Problem> {
 }
 
 /// Who is signed in; `None` too for people who are gone or blocked and for sessions made through a
-/// connection that is gone or with a password that was replaced. Their sessions end here.
+/// connection that is gone or off, with a password that was replaced, or before all were ended. Such sessions end here.
 async fn signed_in(auth: &Auth, session: &Session) -> Result<Option<SignedIn>, Problem> {
     let Some(record) = session.get::<Record>(SIGNED_IN).await.map_err(problem)? else { return Ok(None) };
     let signed_in = match auth.registry.user(record.user).await.map_err(refusal)? {
@@ -178,15 +182,15 @@ async fn admit(auth: &Auth, record: Record, user: User) -> Result<Option<SignedI
     let only = match record.method {
         SignInMethod::Local => None,
         SignInMethod::Connection(id) => match auth.repos.connections.connection(id).await? {
-            Some(connection) => match connection.owner {
+            Some(connection) if connection.enabled => match connection.owner {
                 ConnectionOwner::Tenant(tenant) => Some(tenant),
                 ConnectionOwner::Platform => None,
             },
-            None => return Ok(None),
+            _ => return Ok(None),
         },
     };
-    let Record { id: session, method, at, user: _, password: entered } = record;
-    if password(auth, user.id, method).await? != entered {
+    let Record { id: session, method, at, user: _, password: entered, epoch } = record;
+    if epoch != user.session_epoch || password(auth, user.id, method).await? != entered {
         return Ok(None);
     }
     Ok((user.state == UserState::Active).then_some(SignedIn { user, method, at, session, only }))
@@ -241,7 +245,8 @@ mod tests {
         let at = Timestamp::from_seconds(1);
         let id = Id::new(&clock, &entropy);
         let state = UserState::Active;
-        let user = User { id, handle: None, name, email: None, operator: true, state, created_at: at };
+        let (email, handle, session_epoch) = (None, None, 0);
+        let user = User { id, handle, name, email, operator: true, state, created_at: at, session_epoch };
         let (method, session) = (SignInMethod::Local, Id::new(&clock, &entropy));
         let here = SignedIn { user, method, at, session, only: None };
         assert!(here.operator().is_some());

@@ -39,6 +39,10 @@ kinds! {
     User = "usr", UserId;
     /// A link to an identity provider or a third-party OAuth API.
     Connection = "con", ConnectionId;
+    /// A rule about who becomes a member by signing in.
+    Rule = "rul", RuleId;
+    /// A link by which somebody becomes a member.
+    Invitation = "inv", InvitationId;
     /// A registered MCP server.
     Server = "srv", ServerId;
     /// An immutable version of a server's configuration.

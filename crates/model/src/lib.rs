@@ -18,8 +18,8 @@ pub use crate::{
     clock::{Clock, ManualClock, SystemClock, Timestamp},
     entropy::{Entropy, OsEntropy, SeededEntropy, random_token},
     id::{
-        AuditId, BatchId, ClientRowId, ConnectionId, GrantId, Id, InvalidId, Kind, ReplicaId, RequestId,
-        ResourceCredentialId, RevisionId, ServerId, SessionId, TenantId, TokenId, UserId, kind,
+        AuditId, BatchId, ClientRowId, ConnectionId, GrantId, Id, InvalidId, InvitationId, Kind, ReplicaId, RequestId,
+        ResourceCredentialId, RevisionId, RuleId, ServerId, SessionId, TenantId, TokenId, UserId, kind,
     },
     principal::Principal,
     resource::{InvalidResource, Resource, ResourcePath},

@@ -5,7 +5,7 @@ use storage::{
     repo::{Actor, Connection, Identity, LocalAccount, Member, Tenant, TenantState, User, UserState},
 };
 
-use crate::{Error, Registry, Result, password};
+use crate::{Error, Facts, Registry, Result, password};
 
 /// What the first person enters.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub struct Claims {
     pub email: Option<String>,
     /// Whether the provider says that it checked the address.
     pub email_verified: bool,
+    /// What rules look at.
+    pub facts: Facts,
 }
 
 impl Registry {
@@ -124,28 +126,35 @@ impl Registry {
         if claims.subject.is_empty() || claims.subject.len() > 255 || claims.subject.contains(char::is_control) {
             return Err(Error::invalid("subject", "the provider gave no usable subject"));
         }
-        if let Some(user) = self.known(connection, &claims.subject).await? {
+        if let Some(user) = self.known(connection, &claims).await? {
             return Ok(user);
         }
         match self.meet(connection, &claims).await {
             // Two first sign-ins at once: the other one made the person.
-            Err(Error::Taken(_)) => self.known(connection, &claims.subject).await?.ok_or(Error::Blocked),
+            Err(Error::Taken(_)) => self.known(connection, &claims).await?.ok_or(Error::Blocked),
             met => met,
         }
     }
 
-    async fn known(&self, connection: &Connection, subject: &str) -> Result<Option<User>> {
-        let Some(identity) = self.repos.users.identity(connection.id, subject).await? else {
+    async fn known(&self, connection: &Connection, claims: &Claims) -> Result<Option<User>> {
+        let Some(identity) = self.repos.users.identity(connection.id, &claims.subject).await? else {
             return Ok(None);
         };
         let user = self.repos.users.user(identity.user).await?;
         let user = user.ok_or_else(|| StorageError::damaged("identity", "its person is gone"))?;
-        if user.state == UserState::Active { Ok(Some(user)) } else { Err(Error::Blocked) }
+        if user.state != UserState::Active {
+            return Err(Error::Blocked);
+        }
+        // What the provider said once of an address need not be so any more.
+        let now = Identity { email: address(claims), email_verified: claims.email_verified, ..identity.clone() };
+        if now != identity {
+            self.repos.users.refresh_identity(&now).await?;
+        }
+        Ok(Some(user))
     }
 
     async fn meet(&self, connection: &Connection, claims: &Claims) -> Result<User> {
-        let usable = |email: &&String| email.len() <= 254 && !email.contains(char::is_control);
-        let email = claims.email.as_ref().filter(usable).cloned();
+        let email = address(claims);
         let name = claims.name.as_deref().and_then(|name| name.parse().ok());
         let name = name.unwrap_or_else(|| "Unnamed".parse().expect("a legal name"));
         let user = self.person(name, email.clone());
@@ -171,8 +180,15 @@ impl Registry {
             operator: false,
             state: UserState::Active,
             created_at: self.clock.now(),
+            session_epoch: 0,
         }
     }
+}
+
+/// The address that a provider gave, if it can be one.
+fn address(claims: &Claims) -> Option<String> {
+    let usable = |email: &&String| email.len() <= 254 && !email.contains(char::is_control);
+    claims.email.as_ref().filter(usable).cloned()
 }
 
 /// An address as local accounts have it: lower case, one `@` with something on both sides, no spaces.

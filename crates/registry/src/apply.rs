@@ -13,7 +13,7 @@ mod step;
 
 pub use self::{
     execute::ExecuteError,
-    file::{DeclaredConnection, DeclaredServer, DeclaredTenant, DeclaredUser, File, FileError},
+    file::{DeclaredConnection, DeclaredRule, DeclaredServer, DeclaredTenant, DeclaredUser, File, FileError},
     plan::PlanError,
     step::{Plan, Step},
 };

@@ -11,11 +11,16 @@
 pub mod apply;
 
 mod accounts;
+mod connections;
 mod directory;
 mod error;
+mod facts;
+mod invitations;
 mod member;
 mod password;
+mod people;
 pub mod reader;
+mod rules;
 mod servers;
 mod shred;
 
@@ -26,10 +31,14 @@ use storage::repo::{Actor, AuditEvent, Repos};
 
 pub use crate::{
     accounts::{Claims, NewSetup, NewTenant},
+    connections::{ConnectionChange, Keeper, NewConnection},
     directory::Directory,
     error::Error,
-    member::{Developer, Member, Operator},
+    facts::{Facts, Wanted},
+    invitations::{Acceptance, INVITATION_LIFE, Invited},
+    member::{Admin, Developer, Member, Operator},
     password::{PASSWORD_MAX, PASSWORD_MIN},
+    rules::NewRule,
     servers::NewServer,
 };
 

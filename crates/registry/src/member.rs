@@ -28,9 +28,25 @@ impl Member {
         self.role
     }
 
+    /// The authority over members, connections and settings, if the role gives it.
+    pub fn admin(&self) -> Option<Admin<'_>> {
+        (self.role >= Role::Admin).then_some(Admin(self))
+    }
+
     /// The authority to register and change servers, if the role gives it.
     pub fn developer(&self) -> Option<Developer<'_>> {
         self.role.may_develop().then_some(Developer(self))
+    }
+}
+
+/// Proof that a person manages a tenant's members, connections and settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Admin<'a>(&'a Member);
+
+impl<'a> Admin<'a> {
+    /// The membership it rests on.
+    pub fn member(self) -> &'a Member {
+        self.0
     }
 }
 
@@ -145,13 +161,14 @@ impl Registry {
         Ok(self.bound_to(method).await?.is_none_or(|only| only == ConnectionOwner::Tenant(tenant)))
     }
 
-    /// The one tenant that a way of signing in opens; `None` if it opens all. A connection that is gone
-    /// opens nothing: its owner is given as the platform, which is no tenant.
+    /// The one tenant that a way of signing in opens; `None` if it opens all. A connection that is gone or
+    /// switched off opens nothing: its owner is given as the platform, which is no tenant.
     async fn bound_to(&self, method: SignInMethod) -> Result<Option<ConnectionOwner>> {
         let SignInMethod::Connection(id) = method else {
             return Ok(None);
         };
         Ok(match self.repos.connections.connection(id).await? {
+            Some(connection) if !connection.enabled => Some(ConnectionOwner::Platform),
             Some(connection) if connection.owner == ConnectionOwner::Platform => None,
             Some(connection) => Some(connection.owner),
             None => Some(ConnectionOwner::Platform),

@@ -24,6 +24,8 @@ struct ConnectionRow {
     client_secret: Vec<u8>,
     endpoints: String,
     created_at: i64,
+    enabled: bool,
+    declared: bool,
 }
 
 fn tenant_of(owner: ConnectionOwner) -> Option<TenantId> {
@@ -54,6 +56,8 @@ impl Postgres {
             client_secret: self.open_unless_damaged(secret_place(&id, owner), &row.client_secret).await?,
             endpoints: from_json("connection.endpoints", &row.endpoints)?,
             created_at: time(row.created_at),
+            enabled: row.enabled,
+            declared: row.declared,
         })
     }
 
@@ -63,7 +67,8 @@ impl Postgres {
             ConnectionOwner::Platform => {
                 sqlx::query_as!(
                     ConnectionRow,
-                    "SELECT id, tenant, slug, callback, kind, name, client_id, client_secret, endpoints, created_at
+                    "SELECT id, tenant, slug, callback, kind, name, client_id, client_secret, endpoints, created_at,
+                            enabled, declared
                      FROM connection
                      WHERE tenant IS NULL
                      ORDER BY slug",
@@ -74,7 +79,8 @@ impl Postgres {
             ConnectionOwner::Tenant(tenant) => {
                 sqlx::query_as!(
                     ConnectionRow,
-                    "SELECT id, tenant, slug, callback, kind, name, client_id, client_secret, endpoints, created_at
+                    "SELECT id, tenant, slug, callback, kind, name, client_id, client_secret, endpoints, created_at,
+                            enabled, declared
                      FROM connection
                      WHERE tenant = $1
                      ORDER BY slug",
@@ -109,8 +115,9 @@ impl Write {
     async fn insert_connection(&mut self, connection: &Connection, secret: &[u8]) -> Result<()> {
         sqlx::query!(
             "INSERT INTO connection
-                 (id, tenant, slug, callback, kind, name, client_id, client_secret, endpoints, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                 (id, tenant, slug, callback, kind, name, client_id, client_secret, endpoints, created_at, enabled,
+                  declared)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             connection.id.uuid(),
             tenant_of(connection.owner).map(TenantId::uuid),
             connection.slug.as_str(),
@@ -121,6 +128,8 @@ impl Write {
             secret,
             to_json(&connection.endpoints)?,
             connection.created_at.millis(),
+            connection.enabled,
+            connection.declared,
         )
         .execute(self.on())
         .await
@@ -134,7 +143,8 @@ impl Connections for Postgres {
     async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>> {
         let row = sqlx::query_as!(
             ConnectionRow,
-            "SELECT id, tenant, slug, callback, kind, name, client_id, client_secret, endpoints, created_at
+            "SELECT id, tenant, slug, callback, kind, name, client_id, client_secret, endpoints, created_at, enabled,
+                    declared
              FROM connection
              WHERE id = $1",
             id.uuid(),
@@ -148,7 +158,8 @@ impl Connections for Postgres {
     async fn by_callback(&self, callback: &str) -> Result<Option<Connection>> {
         let row = sqlx::query_as!(
             ConnectionRow,
-            "SELECT id, tenant, slug, callback, kind, name, client_id, client_secret, endpoints, created_at
+            "SELECT id, tenant, slug, callback, kind, name, client_id, client_secret, endpoints, created_at, enabled,
+                    declared
              FROM connection
              WHERE callback = $1",
             callback,
@@ -187,13 +198,16 @@ impl Connections for Postgres {
         let mut write = self.write().await?;
         let updated = sqlx::query!(
             "UPDATE connection
-             SET kind = $1, name = $2, client_id = $3, client_secret = $4, endpoints = $5
-             WHERE id = $6 AND tenant IS NOT DISTINCT FROM $7",
+             SET kind = $1, name = $2, client_id = $3, client_secret = $4, endpoints = $5, enabled = $6,
+                 declared = $7
+             WHERE id = $8 AND tenant IS NOT DISTINCT FROM $9",
             connection.kind.as_str(),
             connection.name.as_str(),
             connection.client_id,
             secret,
             to_json(&connection.endpoints)?,
+            connection.enabled,
+            connection.declared,
             connection.id.uuid(),
             tenant.map(TenantId::uuid),
         )
@@ -203,6 +217,9 @@ impl Connections for Postgres {
         if updated.rows_affected() == 0 {
             return Err(StorageError::Missing("the connection"));
         }
+        if !connection.enabled {
+            write.end_grants(&GrantsOf::Connection(connection.id), audit.at).await?;
+        }
         write.change_connection(connection.id, tenant);
         write.audit(audit).await?;
         write.commit().await
@@ -211,6 +228,7 @@ impl Connections for Postgres {
     async fn delete(&self, id: ConnectionId, audit: &AuditEvent) -> Result<bool> {
         let mut write = self.write().await?;
         write.turn(Turn::Remove).await?;
+        write.end_admissions_of_connection(id, audit.at).await?;
         // The connection first: whoever authorizes through it at this moment holds that row.
         let deleted = sqlx::query!("DELETE FROM connection WHERE id = $1 RETURNING tenant", id.uuid())
             .fetch_optional(write.on())

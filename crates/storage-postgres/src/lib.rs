@@ -12,6 +12,7 @@
 //! - Changes are numbered by the last statement of their transaction, under a lock that the commit
 //!   releases, so the feed is numbered in commit order. The hint is part of the commit.
 
+mod admissions;
 mod archive;
 mod audit;
 mod bus;
@@ -113,6 +114,7 @@ impl Postgres {
         Repos {
             users: store.clone(),
             tenants: store.clone(),
+            admissions: store.clone(),
             servers: store.clone(),
             connections: store.clone(),
             clients: store.clone(),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use model::Timestamp;
 use storage::{
     Cursor, Found, Maintenance, Owner, Result, Scan, TOMBSTONE_LIFE,
-    repo::{Clients, Grants, Usage},
+    repo::{Admissions as _, Clients, Grants, Usage},
 };
 
 use crate::{Postgres, database::Write, failed, key_value::ValueRow, row::count};
@@ -53,6 +53,7 @@ impl Maintenance for Postgres {
             self.finish_shredding(limit).await,
             self.trim_feed(now, limit).await,
             Usage::purge(self, now, limit).await,
+            self.purge_invitations(now, limit).await,
         ];
         purged.into_iter().sum()
     }

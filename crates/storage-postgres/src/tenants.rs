@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use model::{ConnectionId, Role, TenantId, TenantSlug, UserId};
 use storage::{
     ChangeKind, Owner, Result, StorageError,
-    repo::{AuditEvent, GrantsOf, Member, Membership, Tenant, TenantView, Tenants},
+    repo::{AuditEvent, GrantsOf, Member, MemberChange, Membership, Tenant, TenantView, Tenants},
 };
 use uuid::Uuid;
 
@@ -183,6 +183,39 @@ impl Tenants for Postgres {
         self.memberships_of(user, after, limit).await
     }
 
+    async fn change_role(&self, member: &Member, audit: &AuditEvent) -> Result<MemberChange> {
+        let mut write = self.write().await?;
+        write.turn(Turn::Remove).await?;
+        write.hold_tenant(member.tenant).await?;
+        if !write.is_member(member.tenant, member.user).await? {
+            return Ok(MemberChange::Absent);
+        }
+        if member.role != Role::Owner && write.is_last_owner(member.tenant, member.user).await? {
+            return Ok(MemberChange::LastOwner);
+        }
+        write.set_member(member).await?;
+        write.change_tenant(member.tenant);
+        write.audit(audit).await?;
+        write.commit().await?;
+        Ok(MemberChange::Done)
+    }
+
+    async fn expel(&self, tenant: TenantId, user: UserId, audit: &AuditEvent) -> Result<MemberChange> {
+        let mut write = self.write().await?;
+        write.turn(Turn::Remove).await?;
+        if write.is_last_owner(tenant, user).await? {
+            return Ok(MemberChange::LastOwner);
+        }
+        if !write.delete_member(tenant, user).await? {
+            return Ok(MemberChange::Absent);
+        }
+        write.end_grants(&GrantsOf::Member(tenant, user), audit.at).await?;
+        write.change_tenant(tenant);
+        write.audit(audit).await?;
+        write.commit().await?;
+        Ok(MemberChange::Done)
+    }
+
     async fn put_member(&self, member: &Member, audit: &AuditEvent) -> Result<()> {
         let mut write = self.write().await?;
         write.hold_tenant(member.tenant).await?;
@@ -229,6 +262,8 @@ impl Write {
             .map_err(failed)?;
         self.end_grants(&GrantsOf::Tenant(tenant), audit.at).await?;
         self.delete_values(Owner::Tenant(tenant)).await?;
+        // Before the connections: memberships that rest on their word hold on to the rules about it.
+        sqlx::query!("DELETE FROM member WHERE tenant = $1", tenant.uuid()).execute(self.on()).await.map_err(failed)?;
         let connections = sqlx::query_scalar!("DELETE FROM connection WHERE tenant = $1 RETURNING id", tenant.uuid())
             .fetch_all(self.on())
             .await

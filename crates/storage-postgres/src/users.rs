@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use model::{ConnectionId, Slug, UserId};
 use storage::{
     Owner, Result, StorageError,
-    repo::{AuditEvent, GrantsOf, Identity, LocalAccount, User, Users},
+    repo::{AuditEvent, GrantsOf, Identity, LocalAccount, User, UserState, Users},
 };
 use uuid::Uuid;
 
@@ -12,7 +12,7 @@ use crate::{
     Postgres,
     database::Write,
     locks::Turn,
-    row::{failed, or_taken, time, word},
+    row::{count, failed, or_taken, time, word},
 };
 
 struct UserRow {
@@ -23,6 +23,7 @@ struct UserRow {
     operator: bool,
     state: String,
     created_at: i64,
+    session_epoch: i64,
 }
 
 impl UserRow {
@@ -35,6 +36,7 @@ impl UserRow {
             operator: self.operator,
             state: word("user.state", &self.state)?,
             created_at: time(self.created_at),
+            session_epoch: count("user.session_epoch", self.session_epoch)?,
         })
     }
 }
@@ -77,7 +79,7 @@ impl Users for Postgres {
     async fn user(&self, id: UserId) -> Result<Option<User>> {
         let row = sqlx::query_as!(
             UserRow,
-            r#"SELECT id, handle, name, email, operator, state, created_at FROM "user" WHERE id = $1"#,
+            r#"SELECT id, handle, name, email, operator, state, created_at, session_epoch FROM "user" WHERE id = $1"#,
             id.uuid(),
         )
         .fetch_optional(self.read())
@@ -89,7 +91,7 @@ impl Users for Postgres {
     async fn by_handle(&self, handle: &Slug<2>) -> Result<Option<User>> {
         let row = sqlx::query_as!(
             UserRow,
-            r#"SELECT id, handle, name, email, operator, state, created_at FROM "user" WHERE handle = $1"#,
+            r#"SELECT id, handle, name, email, operator, state, created_at, session_epoch FROM "user" WHERE handle = $1"#,
             handle.as_str(),
         )
         .fetch_optional(self.read())
@@ -108,7 +110,7 @@ impl Users for Postgres {
     async fn list(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>> {
         let rows = sqlx::query_as!(
             UserRow,
-            r#"SELECT id, handle, name, email, operator, state, created_at
+            r#"SELECT id, handle, name, email, operator, state, created_at, session_epoch
                FROM "user"
                WHERE id > $1
                ORDER BY id
@@ -189,7 +191,10 @@ impl Users for Postgres {
     async fn update(&self, user: &User, audit: &AuditEvent) -> Result<()> {
         let mut write = self.write().await?;
         let updated = sqlx::query!(
-            r#"UPDATE "user" SET name = $1, email = $2, operator = $3, state = $4 WHERE id = $5"#,
+            r#"UPDATE "user"
+               SET name = $1, email = $2, operator = $3, state = $4,
+                   session_epoch = session_epoch + CASE WHEN state <> $4 AND $4 = 'blocked' THEN 1 ELSE 0 END
+               WHERE id = $5"#,
             user.name.as_str(),
             user.email.as_deref(),
             user.operator,
@@ -201,6 +206,9 @@ impl Users for Postgres {
         .map_err(failed)?;
         if updated.rows_affected() == 0 {
             return Err(StorageError::Missing("the person"));
+        }
+        if user.state == UserState::Blocked {
+            write.end_grants(&GrantsOf::User(user.id), audit.at).await?;
         }
         write.change_user(user.id);
         write.audit(audit).await?;
@@ -222,6 +230,34 @@ impl Users for Postgres {
         write.insert_identities(std::slice::from_ref(identity)).await?;
         write.audit(audit).await?;
         write.commit().await
+    }
+
+    async fn refresh_identity(&self, identity: &Identity) -> Result<()> {
+        sqlx::query!(
+            "UPDATE identity SET email = $1, email_verified = $2 WHERE connection = $3 AND subject = $4",
+            identity.email.as_deref(),
+            identity.email_verified,
+            identity.connection.uuid(),
+            identity.subject,
+        )
+        .execute(self.read())
+        .await
+        .map_err(failed)?;
+        Ok(())
+    }
+
+    async fn end_sessions(&self, user: UserId, audit: &AuditEvent) -> Result<bool> {
+        let mut write = self.write().await?;
+        let ended = sqlx::query!(r#"UPDATE "user" SET session_epoch = session_epoch + 1 WHERE id = $1"#, user.uuid())
+            .execute(write.on())
+            .await
+            .map_err(failed)?;
+        if ended.rows_affected() == 0 {
+            return Ok(false);
+        }
+        write.audit(audit).await?;
+        write.commit().await?;
+        Ok(true)
     }
 
     async fn delete(&self, user: UserId, audit: &AuditEvent) -> Result<bool> {

@@ -23,6 +23,8 @@ struct ConnectionRow {
     client_secret: Vec<u8>,
     endpoints: String,
     created_at: i64,
+    enabled: bool,
+    declared: bool,
 }
 
 fn tenant_of(owner: ConnectionOwner) -> Option<TenantId> {
@@ -53,6 +55,8 @@ impl Sqlite {
             client_secret: self.open_unless_damaged(secret_place(&id, owner), &row.client_secret).await?,
             endpoints: from_json("connection.endpoints", &row.endpoints)?,
             created_at: time(row.created_at),
+            enabled: row.enabled,
+            declared: row.declared,
         })
     }
 
@@ -82,9 +86,10 @@ impl Connections for Sqlite {
         let id = id.bytes().as_slice();
         let row = sqlx::query_as!(
             ConnectionRow,
-            "SELECT id, tenant, slug, callback, kind, name, client_id, client_secret, endpoints, created_at
-             FROM connection
-             WHERE id = ?",
+            r#"SELECT id, tenant, slug, callback, kind, name, client_id, client_secret, endpoints, created_at,
+                      enabled AS "enabled: bool", declared AS "declared: bool"
+               FROM connection
+               WHERE id = ?"#,
             id,
         )
         .fetch_optional(self.read())
@@ -96,9 +101,10 @@ impl Connections for Sqlite {
     async fn by_callback(&self, callback: &str) -> Result<Option<Connection>> {
         let row = sqlx::query_as!(
             ConnectionRow,
-            "SELECT id, tenant, slug, callback, kind, name, client_id, client_secret, endpoints, created_at
-             FROM connection
-             WHERE callback = ?",
+            r#"SELECT id, tenant, slug, callback, kind, name, client_id, client_secret, endpoints, created_at,
+                      enabled AS "enabled: bool", declared AS "declared: bool"
+               FROM connection
+               WHERE callback = ?"#,
             callback,
         )
         .fetch_optional(self.read())
@@ -111,10 +117,11 @@ impl Connections for Sqlite {
         let tenant = tenant_of(owner).map(|id| id.bytes().to_vec()).unwrap_or_default();
         let rows = sqlx::query_as!(
             ConnectionRow,
-            "SELECT id, tenant, slug, callback, kind, name, client_id, client_secret, endpoints, created_at
-             FROM connection
-             WHERE ifnull(tenant, x'') = ?
-             ORDER BY slug",
+            r#"SELECT id, tenant, slug, callback, kind, name, client_id, client_secret, endpoints, created_at,
+                      enabled AS "enabled: bool", declared AS "declared: bool"
+               FROM connection
+               WHERE ifnull(tenant, x'') = ?
+               ORDER BY slug"#,
             tenant,
         )
         .fetch_all(self.read())
@@ -136,8 +143,9 @@ impl Connections for Sqlite {
         let mut write = self.write().await?;
         sqlx::query!(
             "INSERT INTO connection
-                 (id, tenant, slug, callback, kind, name, client_id, client_secret, endpoints, created_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 (id, tenant, slug, callback, kind, name, client_id, client_secret, endpoints, created_at, enabled,
+                  declared)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             id,
             tenant,
             slug,
@@ -148,6 +156,8 @@ impl Connections for Sqlite {
             secret,
             endpoints,
             created_at,
+            connection.enabled,
+            connection.declared,
         )
         .execute(write.on())
         .await
@@ -166,13 +176,16 @@ impl Connections for Sqlite {
         let mut write = self.write().await?;
         let updated = sqlx::query!(
             "UPDATE connection
-             SET kind = ?, name = ?, client_id = ?, client_secret = ?, endpoints = ?
+             SET kind = ?, name = ?, client_id = ?, client_secret = ?, endpoints = ?, enabled = ?,
+                 declared = ?
              WHERE id = ? AND tenant IS ?",
             kind,
             name,
             connection.client_id,
             secret,
             endpoints,
+            connection.enabled,
+            connection.declared,
             id,
             tenant,
         )
@@ -182,6 +195,9 @@ impl Connections for Sqlite {
         if updated.rows_affected() == 0 {
             return Err(StorageError::Missing("the connection"));
         }
+        if !connection.enabled {
+            write.end_grants(&GrantsOf::Connection(connection.id), audit.at).await?;
+        }
         write.change_connection(connection.id, owner).await?;
         write.audit(audit).await?;
         write.commit().await
@@ -190,6 +206,7 @@ impl Connections for Sqlite {
     async fn delete(&self, id: ConnectionId, audit: &AuditEvent) -> Result<bool> {
         let key = id.bytes().as_slice();
         let mut write = self.write().await?;
+        write.end_admissions_of_connection(id, audit.at).await?;
         let deleted =
             sqlx::query!(r#"DELETE FROM connection WHERE id = ? RETURNING tenant AS "tenant?: Vec<u8>""#, key)
                 .fetch_optional(write.on())

@@ -9,6 +9,7 @@
 //! - Reads go through connections that cannot write.
 //! - The bus gets a hint after each commit that appended to the feed, never before.
 
+mod admissions;
 mod archive;
 mod audit;
 mod clients;
@@ -85,6 +86,7 @@ impl Sqlite {
         Repos {
             users: store.clone(),
             tenants: store.clone(),
+            admissions: store.clone(),
             servers: store.clone(),
             connections: store.clone(),
             clients: store.clone(),

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use model::{Role, TenantId, TenantSlug, UserId};
 use storage::{
     Owner, Result, StorageError,
-    repo::{AuditEvent, GrantsOf, Member, Membership, Tenant, TenantView, Tenants},
+    repo::{AuditEvent, GrantsOf, Member, MemberChange, Membership, Tenant, TenantView, Tenants},
 };
 
 use crate::{
@@ -178,6 +178,36 @@ impl Tenants for Sqlite {
 
     async fn memberships(&self, user: UserId, after: Option<&TenantSlug>, limit: u32) -> Result<Vec<Membership>> {
         self.memberships_of(user, after, limit).await
+    }
+
+    async fn change_role(&self, member: &Member, audit: &AuditEvent) -> Result<MemberChange> {
+        let mut write = self.write().await?;
+        if !write.is_member(member.tenant, member.user).await? {
+            return Ok(MemberChange::Absent);
+        }
+        if member.role != Role::Owner && write.is_last_owner(member.tenant, member.user).await? {
+            return Ok(MemberChange::LastOwner);
+        }
+        write.set_member(member).await?;
+        write.change_tenant(member.tenant).await?;
+        write.audit(audit).await?;
+        write.commit().await?;
+        Ok(MemberChange::Done)
+    }
+
+    async fn expel(&self, tenant: TenantId, user: UserId, audit: &AuditEvent) -> Result<MemberChange> {
+        let mut write = self.write().await?;
+        if write.is_last_owner(tenant, user).await? {
+            return Ok(MemberChange::LastOwner);
+        }
+        if !write.delete_member(tenant, user).await? {
+            return Ok(MemberChange::Absent);
+        }
+        write.end_grants(&GrantsOf::Member(tenant, user), audit.at).await?;
+        write.change_tenant(tenant).await?;
+        write.audit(audit).await?;
+        write.commit().await?;
+        Ok(MemberChange::Done)
     }
 
     async fn put_member(&self, member: &Member, audit: &AuditEvent) -> Result<()> {

@@ -274,6 +274,7 @@ async fn no_secret_stands_in_the_files() {
         operator: false,
         state: storage::repo::UserState::Active,
         created_at: clock().now(),
+        session_epoch: 0,
     };
     let password = Secret::new("needle-in-the-haystack".to_owned());
     let account = LocalAccount { user: user.id, email: "visible@example.com".to_owned(), password };

@@ -4,14 +4,14 @@ use async_trait::async_trait;
 use model::{ConnectionId, Slug, UserId};
 use storage::{
     Owner, Result, StorageError,
-    repo::{AuditEvent, GrantsOf, Identity, LocalAccount, User, Users},
+    repo::{AuditEvent, GrantsOf, Identity, LocalAccount, User, UserState, Users},
 };
 
 use crate::{
     Sqlite,
     database::Write,
     failed,
-    row::{id, or_taken, time, word},
+    row::{count, id, or_taken, time, word},
 };
 
 struct UserRow {
@@ -22,6 +22,7 @@ struct UserRow {
     operator: bool,
     state: String,
     created_at: i64,
+    session_epoch: i64,
 }
 
 impl UserRow {
@@ -34,6 +35,7 @@ impl UserRow {
             operator: self.operator,
             state: word("user.state", &self.state)?,
             created_at: time(self.created_at),
+            session_epoch: count("user.session_epoch", self.session_epoch)?,
         })
     }
 }
@@ -76,7 +78,7 @@ impl Users for Sqlite {
         let id = id.bytes().as_slice();
         let row = sqlx::query_as!(
             UserRow,
-            r#"SELECT id, handle, name, email, operator AS "operator: bool", state, created_at
+            r#"SELECT id, handle, name, email, operator AS "operator: bool", state, created_at, session_epoch
                FROM "user"
                WHERE id = ?"#,
             id,
@@ -91,7 +93,7 @@ impl Users for Sqlite {
         let handle = handle.as_str();
         let row = sqlx::query_as!(
             UserRow,
-            r#"SELECT id, handle, name, email, operator AS "operator: bool", state, created_at
+            r#"SELECT id, handle, name, email, operator AS "operator: bool", state, created_at, session_epoch
                FROM "user"
                WHERE handle = ?"#,
             handle,
@@ -115,7 +117,7 @@ impl Users for Sqlite {
         let after = after.map(|id| id.bytes().to_vec()).unwrap_or_default();
         let rows = sqlx::query_as!(
             UserRow,
-            r#"SELECT id, handle, name, email, operator AS "operator: bool", state, created_at
+            r#"SELECT id, handle, name, email, operator AS "operator: bool", state, created_at, session_epoch
                FROM "user"
                WHERE id > ?
                ORDER BY id
@@ -198,7 +200,10 @@ impl Users for Sqlite {
         let (id, name, state) = (user.id.bytes().as_slice(), user.name.as_str(), user.state.as_str());
         let mut write = self.write().await?;
         let updated = sqlx::query!(
-            r#"UPDATE "user" SET name = ?, email = ?, operator = ?, state = ? WHERE id = ?"#,
+            r#"UPDATE "user"
+               SET name = ?1, email = ?2, operator = ?3, state = ?4,
+                   session_epoch = session_epoch + (state <> ?4 AND ?4 = 'blocked')
+               WHERE id = ?5"#,
             name,
             user.email,
             user.operator,
@@ -210,6 +215,9 @@ impl Users for Sqlite {
         .map_err(failed)?;
         if updated.rows_affected() == 0 {
             return Err(StorageError::Missing("the person"));
+        }
+        if user.state == UserState::Blocked {
+            write.end_grants(&GrantsOf::User(user.id), audit.at).await?;
         }
         write.change_user(user.id).await?;
         write.audit(audit).await?;
@@ -229,6 +237,27 @@ impl Users for Sqlite {
         write.insert_identity(identity).await?;
         write.audit(audit).await?;
         write.commit().await
+    }
+
+    async fn refresh_identity(&self, identity: &Identity) -> Result<()> {
+        let mut write = self.write().await?;
+        write.refresh_identity(identity).await?;
+        write.commit().await
+    }
+
+    async fn end_sessions(&self, user: UserId, audit: &AuditEvent) -> Result<bool> {
+        let id = user.bytes().as_slice();
+        let mut write = self.write().await?;
+        let ended = sqlx::query!(r#"UPDATE "user" SET session_epoch = session_epoch + 1 WHERE id = ?"#, id)
+            .execute(write.on())
+            .await
+            .map_err(failed)?;
+        if ended.rows_affected() == 0 {
+            return Ok(false);
+        }
+        write.audit(audit).await?;
+        write.commit().await?;
+        Ok(true)
     }
 
     async fn delete(&self, user: UserId, audit: &AuditEvent) -> Result<bool> {

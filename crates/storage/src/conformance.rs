@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests, although other crates call them")]
 
+mod admissions;
 mod archive;
 mod changes;
 mod clients;
@@ -116,6 +117,11 @@ pub async fn repositories(make: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Bus>) -> Re
     servers::slugs_are_never_given_again(&world, fresh().await).await;
     servers::a_draft_gives_its_slug_back(&world, fresh().await).await;
     servers::do_not_cross_tenants(&world, fresh().await).await;
+    admissions::rest_on_rules(&world, fresh().await).await;
+    admissions::go_with_their_rule(&world, fresh().await).await;
+    admissions::leave_an_owner(&world, fresh().await).await;
+    admissions::are_accepted_once(&world, fresh().await).await;
+    admissions::end_with_a_block(&world, fresh().await).await;
     connections::come_back_as_they_were(&world, fresh().await).await;
     connections::go_with_what_rests_on_them(&world, fresh().await).await;
     clients::expire(&world, fresh().await).await;

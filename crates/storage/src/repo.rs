@@ -9,6 +9,7 @@
 //!   is the last one seen. A page that is shorter than `limit` is the last. [`pages`](crate::pages) reads all.
 //! - Lookups return `None` for what is not there; a name that is taken is [`StorageError::Taken`](crate::StorageError::Taken).
 
+mod admissions;
 mod audit;
 mod clients;
 mod connections;
@@ -26,6 +27,7 @@ mod words;
 use std::sync::Arc;
 
 pub use self::{
+    admissions::{AccessRule, Admission, Admissions, Invitation, RuleKind},
     audit::{Actor, AuditEvent, AuditLog},
     clients::{
         ApplicationType, AuthMethod, Client, ClientKeys, ClientMetadata, ClientOrigin, ClientPolicies, ClientPolicy,
@@ -41,7 +43,7 @@ pub use self::{
     rotation::{Presented, Replacement, Rotated, SIBLING_LIFE, Verdict},
     servers::{LiveServer, Server, ServerRevision, ServerState, Servers},
     signing::{KeyChange, KeyState, SigningKey, SigningKeys},
-    tenants::{Member, Membership, Tenant, TenantState, TenantView, Tenants},
+    tenants::{Member, MemberChange, Membership, Tenant, TenantState, TenantView, Tenants},
     usage::{BATCH_MEMORY, USAGE_LIFE, Usage, UsageBatch, UsageCount, hour_of},
     users::{Identity, LocalAccount, SignInMethod, User, UserState, Users},
     words::UnknownWord,
@@ -55,6 +57,8 @@ pub struct Repos {
     pub users: Arc<dyn Users>,
     /// Tenants and members.
     pub tenants: Arc<dyn Tenants>,
+    /// Rules and invitations, by which people become members.
+    pub admissions: Arc<dyn Admissions>,
     /// Servers and revisions.
     pub servers: Arc<dyn Servers>,
     /// Links to identity providers.

@@ -192,6 +192,7 @@ impl Ground {
             operator: false,
             state: UserState::Active,
             created_at: now,
+            session_epoch: 0,
         };
         let slug = "acme".parse()?;
         let tenant = Tenant { id: self.id(), slug, name: "Acme".parse()?, state: TenantState::Active, created_at: now };

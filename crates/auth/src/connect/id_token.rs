@@ -10,10 +10,8 @@ use jsonwebtoken::{
 };
 use model::{Secret, Timestamp};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use subtle::ConstantTimeEq as _;
-
-use super::oidc::GOOGLE;
 
 /// How far a provider's clock may be from ours.
 const LEEWAY: Duration = Duration::from_mins(1);
@@ -22,7 +20,8 @@ const LONGEST: usize = 16 * 1024;
 
 /// What a token has to say.
 pub(super) struct Expected<'a> {
-    pub(super) issuer: &'a str,
+    /// What the issuer may call itself.
+    pub(super) issuers: &'a [String],
     pub(super) client_id: &'a str,
     pub(super) nonce: &'a str,
     pub(super) access_token: &'a Secret,
@@ -57,7 +56,7 @@ pub(super) struct IdClaims {
     pub(super) preferred_username: Option<String>,
     pub(super) email: Option<String>,
     pub(super) email_verified: Option<Value>,
-    iss: String,
+    pub(super) iss: String,
     aud: Audience,
     azp: Option<String>,
     exp: f64,
@@ -65,6 +64,9 @@ pub(super) struct IdClaims {
     nbf: Option<f64>,
     nonce: Option<String>,
     at_hash: Option<String>,
+    /// What only some providers say.
+    #[serde(flatten)]
+    pub(super) rest: Map<String, Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -112,12 +114,7 @@ fn validation(algorithm: Algorithm, expected: &Expected<'_>) -> Validation {
     let mut validation = Validation::new(algorithm);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
     validation.set_audience(&[expected.client_id]);
-    if expected.issuer == GOOGLE {
-        // Google documents both spellings for its tokens.
-        validation.set_issuer(&[GOOGLE, "accounts.google.com"]);
-    } else {
-        validation.set_issuer(&[expected.issuer]);
-    }
+    validation.set_issuer(expected.issuers);
     validation.validate_exp = false;
     validation.validate_nbf = false;
     validation

@@ -40,6 +40,8 @@ pub(crate) struct Metadata {
     pub(super) algorithms: Option<Vec<String>>,
     /// Whether it names itself in authorization responses (RFC 9207 §3).
     pub(super) names_itself: bool,
+    /// How clients may prove that they are who asked (RFC 8414 §2).
+    challenge_methods: Option<Vec<String>>,
     jwks: Url,
 }
 
@@ -52,6 +54,7 @@ struct Document {
     userinfo_endpoint: Option<String>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     id_token_signing_alg_values_supported: Option<Vec<String>>,
+    code_challenge_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
 }
@@ -70,10 +73,13 @@ pub(crate) struct Issuer {
     clock: Arc<dyn Clock>,
 }
 
+type Known = (Box<str>, Option<Box<str>>);
+
 /// The issuers that are known.
 pub(crate) struct Issuers {
     clock: Arc<dyn Clock>,
-    known: Mutex<HashMap<Box<str>, Arc<Issuer>>>,
+    /// By name, and by what stands in its place in the metadata.
+    known: Mutex<HashMap<Known, Arc<Issuer>>>,
 }
 
 impl fmt::Debug for Issuers {
@@ -88,15 +94,26 @@ impl Issuers {
         Self { clock, known: Mutex::default() }
     }
 
-    /// An issuer, by the exact name that it has for itself.
-    pub(super) async fn get(&self, outbound: &Outbound, issuer: &str) -> Result<Arc<Issuer>, ConnectError> {
-        let now = self.clock.now();
-        if let Some(known) = self.known.lock().expect("no holder panics").get(issuer)
+    /// Forgets all of them: somebody looks whether things are right now.
+    pub(super) fn forget(&self) {
+        self.known.lock().expect("no holder panics").clear();
+    }
+
+    /// An issuer, by the exact name that it has for itself, or by the one that stands in its place in the
+    /// metadata of an issuer of many directories.
+    pub(super) async fn get(
+        &self,
+        outbound: &Outbound,
+        issuer: &str,
+        template: Option<&str>,
+    ) -> Result<Arc<Issuer>, ConnectError> {
+        let (now, key): (_, Known) = (self.clock.now(), (issuer.into(), template.map(Into::into)));
+        if let Some(known) = self.known.lock().expect("no holder panics").get(&key)
             && now.since(known.fetched_at) < FRESH
         {
             return Ok(Arc::clone(known));
         }
-        let metadata = discover(outbound, issuer).await?;
+        let metadata = discover(outbound, issuer, template).await?;
         let (keys, clock) = (Mutex::default(), Arc::clone(&self.clock));
         let found = Arc::new(Issuer { metadata, fetched_at: now, keys, clock });
         let mut known = self.known.lock().expect("no holder panics");
@@ -106,17 +123,17 @@ impl Issuers {
         if known.len() >= MOST {
             known.clear();
         }
-        known.insert(issuer.into(), Arc::clone(&found));
+        known.insert(key, Arc::clone(&found));
         Ok(found)
     }
 }
 
 /// OpenID Connect Discovery §4. The document must name the issuer byte for byte (§4.3).
-async fn discover(outbound: &Outbound, issuer: &str) -> Result<Metadata, ConnectError> {
+async fn discover(outbound: &Outbound, issuer: &str, template: Option<&str>) -> Result<Metadata, ConnectError> {
     acceptable(issuer).ok_or(ConnectError::Misconfigured("its issuer is neither https nor on this machine"))?;
     let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
     let document: Document = get_json(outbound, &url, None, METADATA).await?;
-    if document.issuer != issuer {
+    if document.issuer != template.unwrap_or(issuer) {
         return Err(ConnectError::Malformed(METADATA, "it is another issuer's"));
     }
     let endpoint = |text: &str| {
@@ -129,12 +146,18 @@ async fn discover(outbound: &Outbound, issuer: &str) -> Result<Metadata, Connect
         jwks: endpoint(&document.jwks_uri)?,
         auth_methods: document.token_endpoint_auth_methods_supported,
         algorithms: document.id_token_signing_alg_values_supported,
+        challenge_methods: document.code_challenge_methods_supported,
         names_itself: document.authorization_response_iss_parameter_supported,
         issuer: document.issuer,
     })
 }
 
 impl Issuer {
+    /// Whether it says that it checks PKCE with S256; `None` if it says nothing about PKCE.
+    pub(super) fn checks_pkce(&self) -> Option<bool> {
+        self.metadata.challenge_methods.as_ref().map(|all| all.iter().any(|method| method == "S256"))
+    }
+
     /// The issuer's keys. `again` fetches them anew, unless that was just done.
     pub(super) async fn keys(&self, outbound: &Outbound, again: bool) -> Result<Arc<[Jwk]>, ConnectError> {
         let now = self.clock.now();

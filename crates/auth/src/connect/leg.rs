@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use storage::{Collection, Durability, Keys, Lifetime, Owner, Stored, Values, repo::Connection};
 use subtle::ConstantTimeEq as _;
 
-use super::{Purpose, named, provider::Issuer};
+use super::{Purpose, named, provider::Provider};
 use crate::{Auth, session::hash_hex};
 
 /// How long a person may stay at the provider.
@@ -29,8 +29,9 @@ pub(crate) const LEGS: Collection =
 pub(super) struct Leg {
     pub(super) connection: ConnectionId,
     pub(super) purpose: Purpose,
-    /// The issuer that has to answer; `None` for providers without OpenID Connect.
-    issuer: Option<String>,
+    /// What the one who has to answer may be called; empty for providers without a name.
+    #[serde(default)]
+    issuers: Vec<String>,
     /// Whether it said that it names itself in its answers (RFC 9207).
     names_itself: bool,
     pub(super) nonce: String,
@@ -63,7 +64,7 @@ pub(super) struct Started {
 pub(super) async fn begin(
     auth: &Auth,
     connection: &Connection,
-    issuer: Option<&Issuer>,
+    provider: &Provider,
     purpose: Purpose,
     headers: &HeaderMap,
 ) -> Result<Started, Problem> {
@@ -73,8 +74,8 @@ pub(super) async fn begin(
     let leg = Leg {
         connection: connection.id,
         purpose,
-        issuer: issuer.map(|issuer| issuer.metadata.issuer.clone()),
-        names_itself: issuer.is_some_and(|issuer| issuer.metadata.names_itself),
+        issuers: provider.issuers(),
+        names_itself: provider.names_itself(),
         nonce: nonce.clone(),
         verifier: verifier.clone(),
         flow: hash_hex(&flow),
@@ -116,11 +117,11 @@ pub(super) async fn claim(
 impl Leg {
     /// RFC 9207 §2.4: an issuer that names itself must do so; one that is named must be the one asked.
     fn is_answer_of(&self, iss: Option<&str>) -> bool {
-        match (&self.issuer, iss) {
-            (Some(expected), Some(named)) => expected == named,
-            (Some(_), None) => !self.names_itself,
-            // Without OpenID Connect there is no issuer to compare with; each connection has its own callback.
-            (None, _) => true,
+        match iss {
+            // Without a name there is none to compare with; each connection has its own callback.
+            _ if self.issuers.is_empty() => true,
+            Some(named) => self.issuers.iter().any(|expected| expected == named),
+            None => !self.names_itself,
         }
     }
 }

@@ -1,12 +1,19 @@
 use std::sync::Arc;
 
 use oauth2::AuthType;
-use registry::Claims;
+use registry::{Claims, Wanted};
 use storage::repo::{Connection, ConnectionKind};
 use url::{Host, Url};
 
 pub(super) use super::issuer::Issuer;
-use super::{error::ConnectError, exchange, github, leg::Leg, oidc};
+use super::{
+    entra,
+    error::ConnectError,
+    exchange, github,
+    leg::Leg,
+    oauth::{self, Profile},
+    oidc::{self, Dialect},
+};
 use crate::Auth;
 
 /// Where a code is had and where it is exchanged.
@@ -26,43 +33,74 @@ pub(super) enum Provider {
         /// The base of the API, without a trailing slash.
         api: String,
     },
-    /// Google, or any OpenID Connect issuer.
-    Oidc { endpoints: OauthEndpoints, issuer: Arc<Issuer> },
+    /// Google, Entra, or any OpenID Connect issuer.
+    Oidc { endpoints: OauthEndpoints, issuer: Arc<Issuer>, dialect: Dialect },
+    /// Any OAuth server with an address that says who a token is about.
+    Oauth { endpoints: OauthEndpoints, profile: Profile },
 }
 
 impl Provider {
     /// The provider of a connection. Reads an issuer's metadata, if they are not known yet.
     pub(super) async fn of(auth: &Auth, connection: &Connection) -> Result<Self, ConnectError> {
         let known = &connection.endpoints;
-        let issuer = match connection.kind {
+        let (issuer, dialect) = match connection.kind {
             ConnectionKind::Github => return github::provider(known),
-            ConnectionKind::Google => known.issuer.as_deref().unwrap_or(oidc::GOOGLE),
-            ConnectionKind::Oidc => known.issuer.as_deref().ok_or(ConnectError::Misconfigured("it has no issuer"))?,
+            ConnectionKind::Oauth => return oauth::provider(known),
+            ConnectionKind::Google => (known.issuer.as_deref().unwrap_or(oidc::GOOGLE), Dialect::Google),
+            ConnectionKind::Entra => {
+                let issuer = known.issuer.as_deref().ok_or(ConnectError::Misconfigured("it has no issuer"))?;
+                (issuer, Dialect::Entra { directories: entra::directories(known)? })
+            }
+            ConnectionKind::Oidc => {
+                let issuer = known.issuer.as_deref().ok_or(ConnectError::Misconfigured("it has no issuer"))?;
+                (issuer, Dialect::Plain { groups: known.groups_claim.clone() })
+            }
         };
-        let issuer = auth.issuers.get(&auth.outbound, issuer).await?;
-        Ok(Self::Oidc { endpoints: oidc::endpoints(&issuer.metadata), issuer })
+        let template = matches!(dialect, Dialect::Entra { .. }).then(|| entra::template(issuer)).flatten();
+        let issuer = auth.issuers.get(&auth.outbound, issuer, template.as_deref()).await?;
+        Ok(Self::Oidc { endpoints: oidc::endpoints(&issuer.metadata), issuer, dialect })
     }
 
     pub(super) fn endpoints(&self) -> &OauthEndpoints {
         match self {
-            Self::Github { endpoints, .. } | Self::Oidc { endpoints, .. } => endpoints,
+            Self::Github { endpoints, .. } | Self::Oidc { endpoints, .. } | Self::Oauth { endpoints, .. } => endpoints,
         }
     }
 
-    /// The issuer, for providers that speak OpenID Connect.
-    pub(super) fn issuer(&self) -> Option<&Issuer> {
+    /// Whether it speaks OpenID Connect, which has a nonce.
+    pub(super) fn has_identity_tokens(&self) -> bool {
+        matches!(self, Self::Oidc { .. })
+    }
+
+    /// What its answers may call it (RFC 9207); empty if it has no name.
+    pub(super) fn issuers(&self) -> Vec<String> {
         match self {
-            Self::Github { .. } => None,
-            Self::Oidc { issuer, .. } => Some(issuer),
+            Self::Github { .. } => Vec::new(),
+            Self::Oidc { issuer, dialect, .. } => dialect.issuers(&issuer.metadata.issuer),
+            Self::Oauth { profile, .. } => profile.issuer.iter().cloned().collect(),
         }
     }
 
-    /// What we ask for.
-    pub(super) fn scopes(&self) -> &'static [&'static str] {
+    /// Whether its answers have to name it.
+    pub(super) fn names_itself(&self) -> bool {
         match self {
+            Self::Github { .. } => false,
+            Self::Oidc { issuer, .. } => issuer.metadata.names_itself,
+            Self::Oauth { profile, .. } => profile.issuer.is_some(),
+        }
+    }
+
+    /// What we ask for: no more than the rules about the connection need.
+    pub(super) fn scopes(&self, connection: &Connection, wanted: Wanted) -> Vec<String> {
+        let own = &connection.endpoints.scopes;
+        let usual: &[&str] = match self {
+            Self::Github { .. } if wanted.organisations => &["read:user", "user:email", "read:org"],
             Self::Github { .. } => &["read:user", "user:email"],
             Self::Oidc { .. } => &["openid", "profile", "email"],
-        }
+            Self::Oauth { .. } => &[],
+        };
+        let more = own.iter().filter(|scope| !usual.contains(&scope.as_str())).cloned();
+        usual.iter().map(|&scope| scope.to_owned()).chain(more).collect()
     }
 
     /// Exchanges the code and asks who the person is.
@@ -72,11 +110,16 @@ impl Provider {
         connection: &Connection,
         leg: &Leg,
         code: &str,
+        wanted: Wanted,
     ) -> Result<Claims, ConnectError> {
         let tokens = exchange::redeem(auth, connection, self.endpoints(), code, &leg.verifier).await?;
         match self {
-            Self::Github { api, .. } => github::identity(&auth.outbound, api, &tokens.access).await,
-            Self::Oidc { issuer, .. } => oidc::identity(auth, connection, issuer, &leg.nonce, &tokens).await,
+            Self::Github { api, .. } => github::identity(&auth.outbound, api, &tokens.access, wanted).await,
+            Self::Oauth { profile, .. } => oauth::identity(&auth.outbound, profile, &tokens.access).await,
+            Self::Oidc { issuer, dialect, .. } => {
+                let told = oidc::Told { tokens: &tokens, nonce: &leg.nonce, wanted };
+                oidc::identity(auth, connection, issuer, dialect, told).await
+            }
         }
     }
 }
@@ -94,7 +137,6 @@ pub(super) fn acceptable(text: &str) -> Option<Url> {
     let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
     (safe && plain).then_some(url)
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;

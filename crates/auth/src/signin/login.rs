@@ -143,7 +143,7 @@ async fn page(
 ) -> Result<Response, Problem> {
     let connections = auth.repos.connections.list(ConnectionOwner::Platform).await?;
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("return", back.as_str()).finish();
-    let providers = connections.iter().map(|connection| Provider {
+    let providers = connections.iter().filter(|connection| connection.enabled).map(|connection| Provider {
         href: format!("{PATH}/{}?{query}", connection.callback),
         name: connection.name.to_string(),
     });

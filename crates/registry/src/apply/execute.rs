@@ -1,5 +1,5 @@
 use serde_json::json;
-use storage::repo::{Actor, AuditEvent, LocalAccount, Server};
+use storage::repo::{AccessRule, Actor, AuditEvent, LocalAccount, Server};
 
 use super::{Plan, Step};
 use crate::{Error, Registry, Result};
@@ -35,6 +35,9 @@ impl Registry {
         match step {
             Step::CreateServer { .. } | Step::ReviseServer { .. } | Step::UpdateServer { .. } => {
                 self.perform_server(step).await
+            }
+            Step::CreateRule { .. } | Step::ChangeRule { .. } | Step::DeleteRule { .. } => {
+                self.perform_rule(step).await
             }
             Step::RemoveMember { .. }
             | Step::DeleteServer { .. }
@@ -96,6 +99,24 @@ impl Registry {
                 tenants.put_member(&member, &event).await?;
             }
             _ => unreachable!("`perform` sends servers and deletions elsewhere"),
+        }
+        Ok(())
+    }
+
+    async fn perform_rule(&self, step: Step) -> Result<()> {
+        let rules = &self.repos.admissions;
+        let event = |action, rule: &AccessRule| {
+            self.applied(action, rule.id).in_tenant(rule.tenant).with(crate::rules::about(rule))
+        };
+        match step {
+            Step::CreateRule { rule, .. } => rules.create_rule(&rule, &event("rule.created", &rule)).await?,
+            Step::ChangeRule { rule, .. } => {
+                rules.set_rule_role(rule.tenant, rule.id, rule.role, &event("rule.changed", &rule)).await?;
+            }
+            Step::DeleteRule { rule, .. } => {
+                rules.delete_rule(rule.tenant, rule.id, &event("rule.removed", &rule)).await?;
+            }
+            _ => unreachable!("`perform` sends rules only"),
         }
         Ok(())
     }

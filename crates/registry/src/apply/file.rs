@@ -6,7 +6,7 @@ use std::{
 };
 
 use model::{Name, Role, Secret, ServerSlug, Slug, TenantSlug, UpstreamSource};
-use storage::repo::{ConnectionKind, Endpoints};
+use storage::repo::{ConnectionKind, Endpoints, RuleKind};
 use url::Url;
 
 use crate::{
@@ -15,6 +15,10 @@ use crate::{
     reader::{self, Fault, Faults, Item, Table},
     servers::check_source,
 };
+
+mod connection;
+
+use self::connection::{connection, rule};
 
 /// What a file declares, read and checked.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +44,8 @@ pub struct DeclaredUser {
     pub password: Option<Secret>,
     /// Whether they run the installation.
     pub operator: bool,
+    /// Whether they may not sign in; `None` leaves that as it is.
+    pub blocked: Option<bool>,
     /// What they sign in with through connections: (connection, subject).
     pub identities: Vec<(String, String)>,
 }
@@ -61,6 +67,19 @@ pub struct DeclaredConnection {
     pub endpoints: Endpoints,
 }
 
+/// Who becomes a member by signing in.
+#[derive(Clone, Debug)]
+pub struct DeclaredRule {
+    /// Through which connection: its callback segment, as identities have it.
+    pub connection: String,
+    /// What is looked at.
+    pub kind: RuleKind,
+    /// What has to be found there, as it was written.
+    pub value: String,
+    /// As what.
+    pub role: Role,
+}
+
 /// A tenant.
 #[derive(Clone, Debug)]
 pub struct DeclaredTenant {
@@ -72,6 +91,8 @@ pub struct DeclaredTenant {
     pub members: Vec<(Slug<2>, Role)>,
     /// Its connections.
     pub connections: Vec<DeclaredConnection>,
+    /// Who becomes a member by signing in.
+    pub rules: Vec<DeclaredRule>,
     /// Its servers.
     pub servers: Vec<DeclaredServer>,
 }
@@ -187,6 +208,7 @@ fn user(mut table: Table<'_>, base: &Path) -> Option<DeclaredUser> {
         table.fault("email", "is missing: the password needs an address to sign in with");
     }
     let operator = table.flag("operator");
+    let blocked = table.take("blocked").and_then(Item::boolean);
     let identities = table.tables("identities").into_iter().filter_map(identity).collect();
     table.finish();
     let handle = handle?;
@@ -194,7 +216,7 @@ fn user(mut table: Table<'_>, base: &Path) -> Option<DeclaredUser> {
         Some(name) => name,
         None => handle.as_str().parse().ok()?,
     };
-    Some(DeclaredUser { handle, name, email, password, operator, identities })
+    Some(DeclaredUser { handle, name, email, password, operator, blocked, identities })
 }
 
 fn identity(mut table: Table<'_>) -> Option<(String, String)> {
@@ -204,42 +226,6 @@ fn identity(mut table: Table<'_>) -> Option<(String, String)> {
     }
     table.finish();
     Some((connection?, subject?))
-}
-
-fn connection(mut table: Table<'_>, base: &Path) -> Option<DeclaredConnection> {
-    let slug = table.required::<Slug<2>>("id");
-    let kind = table.required::<Kind>("kind").map(|kind| kind.0);
-    let name = table.optional::<Name>("name");
-    let client_id = table.required::<String>("client_id");
-    let client_secret = if let Some(item) = table.take("client_secret_file") {
-        secret_file(item, base)
-    } else {
-        table.fault("client_secret_file", "is missing");
-        None
-    };
-    let mut address = |key: &str| table.take(key).and_then(|item| checked(item, http_address));
-    let endpoints = Endpoints {
-        issuer: address("issuer"),
-        authorize: address("authorize_url"),
-        token: address("token_url"),
-        api: address("api_url"),
-    };
-    match kind {
-        Some(ConnectionKind::Oidc) if endpoints.issuer.is_none() => table.fault("issuer", "is missing"),
-        Some(ConnectionKind::Github) if endpoints.issuer.is_some() => {
-            table.fault("issuer", "GitHub has none; use authorize_url, token_url and api_url");
-        }
-        Some(ConnectionKind::Google | ConnectionKind::Oidc)
-            if endpoints.authorize.is_some() || endpoints.token.is_some() || endpoints.api.is_some() =>
-        {
-            table.fault("", "the endpoints come from the issuer's discovery document; give issuer alone");
-        }
-        _ => {}
-    }
-    table.finish();
-    let (slug, kind) = (slug?, kind?);
-    let name = name.or_else(|| kind_name(kind).parse().ok())?;
-    Some(DeclaredConnection { slug, kind, name, client_id: client_id?, client_secret: client_secret?, endpoints })
 }
 
 fn tenant(mut table: Table<'_>, base: &Path) -> Option<DeclaredTenant> {
@@ -252,11 +238,12 @@ fn tenant(mut table: Table<'_>, base: &Path) -> Option<DeclaredTenant> {
     });
     let members = members.collect();
     let connections = table.tables("connection").into_iter().filter_map(|table| connection(table, base)).collect();
+    let rules = table.tables("rule").into_iter().filter_map(rule).collect();
     let servers = table.tables("server").into_iter().filter_map(server).collect();
     table.finish();
     let slug = slug?;
     let name = name.or_else(|| slug.as_str().parse().ok())?;
-    Some(DeclaredTenant { slug, name, members, connections, servers })
+    Some(DeclaredTenant { slug, name, members, connections, rules, servers })
 }
 
 fn server(mut table: Table<'_>) -> Option<DeclaredServer> {
@@ -326,28 +313,5 @@ fn reason(error: &crate::Error) -> String {
     match error {
         crate::Error::Invalid { reason, .. } => reason.clone(),
         error => error.to_string(),
-    }
-}
-
-struct Kind(ConnectionKind);
-
-impl std::str::FromStr for Kind {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "github" => Ok(Self(ConnectionKind::Github)),
-            "google" => Ok(Self(ConnectionKind::Google)),
-            "oidc" => Ok(Self(ConnectionKind::Oidc)),
-            _ => Err("use github, google or oidc"),
-        }
-    }
-}
-
-fn kind_name(kind: ConnectionKind) -> &'static str {
-    match kind {
-        ConnectionKind::Github => "GitHub",
-        ConnectionKind::Google => "Google",
-        ConnectionKind::Oidc => "Single sign-on",
     }
 }

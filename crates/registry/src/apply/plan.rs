@@ -1,15 +1,16 @@
 use std::collections::{HashMap, HashSet};
 
-use model::{ConnectionId, Secret, ServerId, Slug, TenantId, TenantSlug, UserId};
+use model::{Secret, ServerId, Slug, TenantId, TenantSlug, UserId};
 use storage::repo::{
     Connection, ConnectionOwner, Identity, LocalAccount, Member, Server, ServerRevision, ServerState, Tenant,
-    TenantState, User,
+    TenantState, User, UserState,
 };
 
 use super::{DeclaredConnection, DeclaredServer, DeclaredTenant, DeclaredUser, File, Plan, Step};
-use crate::{Error, Registry, Result};
+use crate::{Error, Registry, Result, connections::same_provider};
 
 mod prune;
+mod rules;
 
 /// A file cannot be planned.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +55,7 @@ struct Planner<'a> {
     /// Everybody that the file may name, present or to be made.
     people: HashMap<Slug<2>, UserId>,
     /// Every connection that the file may name, by callback segment.
-    connections: HashMap<String, ConnectionId>,
+    connections: HashMap<String, Connection>,
     /// The tenants that the file declares, by the slug it uses: an alias may stand there.
     tenants: HashMap<TenantId, TenantSlug>,
     /// The present servers that the file declares.
@@ -82,6 +83,7 @@ impl Planner<'_> {
         }
         for (declared, tenant, new) in &tenants {
             self.members(declared, tenant, *new).await?;
+            self.rules(declared, tenant, *new).await?;
             for server in &declared.servers {
                 self.server(tenant, server, *new).await?;
             }
@@ -113,8 +115,11 @@ impl Planner<'_> {
             client_secret: Some(declared.client_secret),
             endpoints: declared.endpoints,
             created_at: present.as_ref().map_or_else(|| self.registry.clock.now(), |present| present.created_at),
+            // What somebody switched off stays off: a declaration is no answer to an emergency.
+            enabled: present.as_ref().is_none_or(|present| present.enabled),
+            declared: true,
         };
-        self.connections.insert(wanted.callback.clone(), wanted.id);
+        self.connections.insert(wanted.callback.clone(), wanted.clone());
         match present {
             None => self.plan.steps.push(Step::CreateConnection(wanted)),
             // Who somebody is, is a subject at this connection: at another provider the same subject is
@@ -168,14 +173,22 @@ impl Planner<'_> {
             self.check_address(declared, id).await?;
         }
         let person = self.registry.person(declared.name.clone(), declared.email.clone());
-        let user = User { id, handle: Some(declared.handle.clone()), operator: declared.operator, ..person };
+        let state = if declared.blocked == Some(true) { UserState::Blocked } else { UserState::Active };
+        let user = User { id, handle: Some(declared.handle.clone()), operator: declared.operator, state, ..person };
         self.plan.steps.push(Step::CreateUser { user, password: declared.password.clone(), identities });
         Ok(())
     }
 
     async fn update_user(&mut self, declared: &DeclaredUser, present: User) -> Result<()> {
         let email = declared.email.clone().or_else(|| present.email.clone());
-        let wanted = User { name: declared.name.clone(), email, operator: declared.operator, ..present.clone() };
+        // Not said, it stays: whom somebody blocked by hand no older file lets in again.
+        let state = match declared.blocked {
+            Some(true) => UserState::Blocked,
+            Some(false) => UserState::Active,
+            None => present.state,
+        };
+        let (name, operator) = (declared.name.clone(), declared.operator);
+        let wanted = User { name, email, operator, state, ..present.clone() };
         if wanted != present {
             self.plan.steps.push(Step::UpdateUser(wanted));
         }
@@ -212,7 +225,7 @@ impl Planner<'_> {
     async fn identities(&mut self, declared: &DeclaredUser, user: UserId) -> Result<Vec<Identity>> {
         let mut missing = Vec::new();
         for (name, subject) in &declared.identities {
-            let Some(connection) = self.find_connection(name).await? else {
+            let Some(Connection { id: connection, .. }) = self.find_connection(name).await? else {
                 self.faults.push(format!("user {}: there is no connection \"{name}\"", declared.handle));
                 continue;
             };
@@ -234,11 +247,11 @@ impl Planner<'_> {
         Ok(missing)
     }
 
-    async fn find_connection(&self, callback: &str) -> Result<Option<ConnectionId>> {
-        if let Some(id) = self.connections.get(callback) {
-            return Ok(Some(*id));
+    async fn find_connection(&self, callback: &str) -> Result<Option<Connection>> {
+        if let Some(connection) = self.connections.get(callback) {
+            return Ok(Some(connection.clone()));
         }
-        Ok(self.registry.repos.connections.by_callback(callback).await?.map(|connection| connection.id))
+        Ok(self.registry.repos.connections.by_callback(callback).await?)
     }
 
     async fn members(&mut self, declared: &DeclaredTenant, tenant: &Tenant, new: bool) -> Result<()> {
@@ -249,7 +262,9 @@ impl Planner<'_> {
                 continue;
             };
             let was = present.iter().find(|member| member.user == user).map(|member| member.role);
-            if was != Some(*role) {
+            // What a file declares rests on no rule.
+            let by_rule = was.is_some() && self.registry.repos.admissions.rule_of(tenant.id, user).await?.is_some();
+            if was != Some(*role) || by_rule {
                 let (tenant_slug, handle) = (tenant.slug.clone(), handle.clone());
                 let member = Member { tenant: tenant.id, user, role: *role };
                 self.plan.steps.push(Step::PutMember { tenant: tenant_slug, handle, member, was });
@@ -323,11 +338,6 @@ impl Planner<'_> {
     }
 }
 
-/// Whether the same place says who people are.
-fn same_provider(a: &Connection, b: &Connection) -> bool {
-    a.kind == b.kind && a.endpoints.issuer == b.endpoints.issuer && a.endpoints.api == b.endpoints.api
-}
-
 fn same_connection(a: &Connection, b: &Connection) -> bool {
     a.kind == b.kind
         && a.name == b.name
@@ -335,4 +345,5 @@ fn same_connection(a: &Connection, b: &Connection) -> bool {
         // One that does not open any more is another one: applying the file repairs it.
         && a.client_secret.as_ref().map(Secret::expose) == b.client_secret.as_ref().map(Secret::expose)
         && a.endpoints == b.endpoints
+        && a.declared == b.declared
 }

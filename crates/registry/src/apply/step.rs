@@ -1,7 +1,10 @@
 use std::fmt;
 
 use model::{Role, Secret, Slug, TenantId, TenantSlug, UpstreamSource, UserId};
-use storage::repo::{Connection, Identity, LocalAccount, Member, Server, ServerRevision, ServerState, Tenant, User};
+use storage::repo::{
+    AccessRule, Connection, Identity, LocalAccount, Member, Server, ServerRevision, ServerState, Tenant, User,
+    UserState,
+};
 
 /// What has to be done so that things are as a file declares them, in order.
 #[derive(Debug, Default)]
@@ -69,6 +72,33 @@ pub enum Step {
         member: Member,
         /// The role until now.
         was: Option<Role>,
+    },
+    /// Adds a rule.
+    CreateRule {
+        /// The tenant's slug.
+        tenant: TenantSlug,
+        /// The connection's callback segment.
+        connection: String,
+        /// The rule.
+        rule: AccessRule,
+    },
+    /// Changes what a rule makes of people.
+    ChangeRule {
+        /// The tenant's slug.
+        tenant: TenantSlug,
+        /// The connection's callback segment.
+        connection: String,
+        /// The rule, with its new role.
+        rule: AccessRule,
+    },
+    /// Removes a rule and the memberships that rest on it.
+    DeleteRule {
+        /// The tenant's slug.
+        tenant: TenantSlug,
+        /// The connection's callback segment.
+        connection: String,
+        /// The rule.
+        rule: AccessRule,
     },
     /// Adds a server that is live at once.
     CreateServer {
@@ -142,7 +172,8 @@ impl fmt::Display for Step {
             Self::CreateUser { user, .. } => write!(f, "+ user {}{}", handle(user), operator(user)),
             Self::UpdateUser(user) => {
                 let operator = if user.operator { "operator" } else { "not an operator" };
-                write!(f, "~ user {}: {} ({operator})", handle(user), user.name)
+                let blocked = if user.state == UserState::Blocked { ", blocked" } else { "" };
+                write!(f, "~ user {}: {} ({operator}{blocked})", handle(user), user.name)
             }
             Self::SetPassword { handle, .. } => write!(f, "~ user {handle}: password"),
             Self::SetAddress { handle, account } => write!(f, "~ user {handle}: address {}", account.email),
@@ -152,6 +183,15 @@ impl fmt::Display for Step {
             }
             Self::PutMember { tenant, handle, member, was: Some(was) } => {
                 write!(f, "~ tenant {tenant}: {handle} from {was} to {}", member.role)
+            }
+            Self::CreateRule { tenant, connection, rule } => {
+                write!(f, "+ tenant {tenant}: rule {}", of_rule(connection, rule))
+            }
+            Self::ChangeRule { tenant, connection, rule } => {
+                write!(f, "~ tenant {tenant}: rule {}", of_rule(connection, rule))
+            }
+            Self::DeleteRule { tenant, connection, rule } => {
+                write!(f, "- tenant {tenant}: rule {}", of_rule(connection, rule))
             }
             Self::CreateServer { tenant, server, revision } => {
                 write!(f, "+ server {tenant}/{}: {}", server.slug, source(&revision.source))
@@ -174,6 +214,10 @@ impl fmt::Display for Step {
 
 fn handle(user: &User) -> &str {
     user.handle.as_ref().map_or("(unnamed)", Slug::as_str)
+}
+
+fn of_rule(connection: &str, rule: &AccessRule) -> String {
+    format!("{} {} of {connection} as {}", rule.kind.as_str(), rule.value, rule.role)
 }
 
 fn operator(user: &User) -> &'static str {

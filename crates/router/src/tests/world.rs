@@ -117,6 +117,7 @@ impl Founder {
             operator: false,
             state: UserState::Active,
             created_at: self.clock.now(),
+            session_epoch: 0,
         };
         self.repos.users.create(&user, None, &[], &self.audit()).await.unwrap();
         user.id

@@ -16,7 +16,7 @@ use crate::{
 
 impl Write {
     /// Adds a member or changes their role. The tenant is held already.
-    pub(super) async fn set_member(&mut self, member: &Member) -> Result<()> {
+    pub(crate) async fn set_member(&mut self, member: &Member) -> Result<()> {
         self.hold_user(member.user).await?;
         sqlx::query!(
             r#"INSERT INTO member (tenant, "user", role) VALUES ($1, $2, $3)
@@ -28,10 +28,45 @@ impl Write {
         .execute(self.on())
         .await
         .map_err(failed)?;
+        // Whatever rule had made it: somebody has decided now.
+        sqlx::query!(
+            r#"DELETE FROM admission WHERE tenant = $1 AND "user" = $2"#,
+            member.tenant.uuid(),
+            member.user.uuid(),
+        )
+        .execute(self.on())
+        .await
+        .map_err(failed)?;
         Ok(())
     }
 
-    pub(super) async fn delete_member(&mut self, tenant: TenantId, user: UserId) -> Result<bool> {
+    /// Whether a tenant would have no owner who may sign in, were it not for this member.
+    pub(super) async fn is_last_owner(&mut self, tenant: TenantId, user: UserId) -> Result<bool> {
+        sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM member WHERE tenant = $1 AND "user" = $2 AND role = 'owner')
+                  AND NOT EXISTS (SELECT 1 FROM member JOIN "user" ON "user".id = member."user"
+                                  WHERE member.tenant = $1 AND member."user" <> $2 AND member.role = 'owner'
+                                    AND "user".state = 'active') AS "last!""#,
+            tenant.uuid(),
+            user.uuid(),
+        )
+        .fetch_one(self.on())
+        .await
+        .map_err(failed)
+    }
+
+    pub(crate) async fn is_member(&mut self, tenant: TenantId, user: UserId) -> Result<bool> {
+        sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM member WHERE tenant = $1 AND "user" = $2) AS "is!""#,
+            tenant.uuid(),
+            user.uuid(),
+        )
+        .fetch_one(self.on())
+        .await
+        .map_err(failed)
+    }
+
+    pub(crate) async fn delete_member(&mut self, tenant: TenantId, user: UserId) -> Result<bool> {
         let deleted =
             sqlx::query!(r#"DELETE FROM member WHERE tenant = $1 AND "user" = $2"#, tenant.uuid(), user.uuid())
                 .execute(self.on())

@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Write {
-    pub(super) async fn set_member(&mut self, member: &Member) -> Result<()> {
+    pub(crate) async fn set_member(&mut self, member: &Member) -> Result<()> {
         let (tenant, user) = (member.tenant.bytes().as_slice(), member.user.bytes().as_slice());
         let role = member.role.as_str();
         sqlx::query!(
@@ -28,10 +28,45 @@ impl Write {
         .execute(self.on())
         .await
         .map_err(failed)?;
+        // Whatever rule had made it: somebody has decided now.
+        sqlx::query!(r#"DELETE FROM admission WHERE tenant = ? AND "user" = ?"#, tenant, user)
+            .execute(self.on())
+            .await
+            .map_err(failed)?;
         Ok(())
     }
 
-    pub(super) async fn delete_member(&mut self, tenant: TenantId, user: UserId) -> Result<bool> {
+    /// Whether a tenant would have no owner who may sign in, were it not for this member.
+    pub(super) async fn is_last_owner(&mut self, tenant: TenantId, user: UserId) -> Result<bool> {
+        let (tenant, user) = (tenant.bytes().as_slice(), user.bytes().as_slice());
+        let last = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM member WHERE tenant = ?1 AND "user" = ?2 AND role = 'owner')
+                  AND NOT EXISTS (SELECT 1 FROM member JOIN "user" ON "user".id = member."user"
+                                  WHERE member.tenant = ?1 AND member."user" <> ?2 AND member.role = 'owner'
+                                    AND "user".state = 'active') AS "last!: bool""#,
+            tenant,
+            user,
+        )
+        .fetch_one(self.on())
+        .await
+        .map_err(failed)?;
+        Ok(last)
+    }
+
+    pub(crate) async fn is_member(&mut self, tenant: TenantId, user: UserId) -> Result<bool> {
+        let (tenant, user) = (tenant.bytes().as_slice(), user.bytes().as_slice());
+        let is = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM member WHERE tenant = ? AND "user" = ?) AS "is!: bool""#,
+            tenant,
+            user,
+        )
+        .fetch_one(self.on())
+        .await
+        .map_err(failed)?;
+        Ok(is)
+    }
+
+    pub(crate) async fn delete_member(&mut self, tenant: TenantId, user: UserId) -> Result<bool> {
         let (tenant, user) = (tenant.bytes().as_slice(), user.bytes().as_slice());
         let deleted = sqlx::query!(r#"DELETE FROM member WHERE tenant = ? AND "user" = ?"#, tenant, user)
             .execute(self.on())

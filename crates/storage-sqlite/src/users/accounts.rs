@@ -140,6 +140,21 @@ impl Write {
         Ok(())
     }
 
+    pub(super) async fn refresh_identity(&mut self, identity: &Identity) -> Result<()> {
+        let connection = identity.connection.bytes().as_slice();
+        sqlx::query!(
+            "UPDATE identity SET email = ?, email_verified = ? WHERE connection = ? AND subject = ?",
+            identity.email,
+            identity.email_verified,
+            connection,
+            identity.subject,
+        )
+        .execute(self.on())
+        .await
+        .map_err(failed)?;
+        Ok(())
+    }
+
     pub(super) async fn insert_identity(&mut self, identity: &Identity) -> Result<()> {
         let (connection, user) = (identity.connection.bytes().as_slice(), identity.user.bytes().as_slice());
         sqlx::query!(

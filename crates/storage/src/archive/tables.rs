@@ -47,6 +47,8 @@ pub enum Added {
     Empty,
     /// Older rows have this number there.
     Number(i64),
+    /// Older rows have this there.
+    Flag(bool),
     /// Older rows have this text there.
     Text(&'static str),
 }
@@ -56,6 +58,7 @@ impl Added {
         match self {
             Self::Empty => Cell::Null,
             Self::Number(number) => Cell::Integer(number),
+            Self::Flag(flag) => Cell::Flag(flag),
             Self::Text(text) => Cell::Text(text.to_owned()),
         }
     }
@@ -165,7 +168,16 @@ pub static TABLES: &[Table] = &[
     of("canary", &[number("only"), sealed("sealed")]),
     of(
         "user",
-        &[id("id"), text("handle"), text("name"), text("email"), flag("operator"), text("state"), number("created_at")],
+        &[
+            id("id"),
+            text("handle"),
+            text("name"),
+            text("email"),
+            flag("operator"),
+            text("state"),
+            number("created_at"),
+            Column { name: "session_epoch", kind: Kind::Integer, added: Some(Added::Number(0)) },
+        ],
     ),
     sealed_by(OwnedBy::User(0), "local_account", &[id("user"), text("email"), sealed("password")]),
     of("setup", &[number("only"), number("completed_at")]),
@@ -186,9 +198,38 @@ pub static TABLES: &[Table] = &[
             sealed("client_secret"),
             text("endpoints"),
             number("created_at"),
+            Column { name: "enabled", kind: Kind::Flag, added: Some(Added::Flag(true)) },
+            Column { name: "declared", kind: Kind::Flag, added: Some(Added::Flag(true)) },
         ],
     ),
     of("identity", &[id("connection"), text("subject"), id("user"), text("email"), flag("email_verified")]),
+    of(
+        "access_rule",
+        &[
+            id("id"),
+            id("tenant"),
+            id("connection"),
+            text("kind"),
+            text("value"),
+            text("role"),
+            number("created_at"),
+            flag("declared"),
+        ],
+    ),
+    of("admission", &[id("tenant"), id("user"), id("rule")]),
+    of(
+        "invitation",
+        &[
+            id("id"),
+            id("tenant"),
+            bytes("hash"),
+            text("role"),
+            text("email"),
+            id("created_by"),
+            number("created_at"),
+            number("expires_at"),
+        ],
+    ),
     of("server", &[id("tenant"), id("id"), text("name"), text("state"), id("live"), number("created_at")]),
     of(
         "server_revision",

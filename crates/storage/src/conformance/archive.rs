@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use futures_util::StreamExt as _;
-use model::{Clock, SeededEntropy};
+use model::{Clock, ConnectionId, Role, SeededEntropy, TenantId};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -17,7 +17,10 @@ use super::{MemoryKeys, world::World};
 use crate::{
     Collection, Durability, Keep, KeyValue, MasterKey, MasterKeys, Owner, Place, Sealer,
     archive::{self, Archive, Backup, Grants, KeysFile, Restore, Restored, Row, TABLES, seal_place},
-    repo::{ConnectionOwner, Identity, KeyChange, Repos, RevokedToken, TokenPolicy, UsageBatch, UsageCount, hour_of},
+    repo::{
+        AccessRule, Admission, ConnectionOwner, Identity, Invitation, KeyChange, Member, Repos, RevokedToken, RuleKind,
+        TokenPolicy, UsageBatch, UsageCount, User, hour_of,
+    },
 };
 
 /// A database of one kind, empty at first.
@@ -97,6 +100,7 @@ impl Installation {
         };
         let account = World::account(&bob, "bob@example.com");
         repos.users.create(&bob, Some(&account), &[identity], &audit("user.created")).await.unwrap();
+        self.admit(&bob, connections[1].id, server.tenant).await;
         let mut client = world.client("c_1", None);
         client.name = Some(NASTY.to_owned());
         repos.clients.create(&client, &audit("client.created")).await.unwrap();
@@ -124,6 +128,35 @@ impl Installation {
         }
         let over = Keep::Until(world.now());
         self.values.put(place(Owner::Platform, VAULT, "over"), b"expired", over).await.unwrap();
+    }
+
+    /// Makes somebody a member by a rule, and invites somebody else.
+    async fn admit(&self, user: &User, connection: ConnectionId, tenant: TenantId) {
+        let (world, admissions) = (&*self.world, &self.repos.admissions);
+        let rule = AccessRule {
+            id: world.id(),
+            tenant,
+            connection,
+            kind: RuleKind::Team,
+            value: NASTY.to_owned(),
+            role: Role::Member,
+            created_at: world.now(),
+            declared: false,
+        };
+        admissions.create_rule(&rule, &world.audit("rule.created")).await.unwrap();
+        let admission = Admission { member: Member { tenant, user: user.id, role: Role::Member }, rule: rule.id };
+        assert!(admissions.admit(&admission, &world.audit("member.admitted")).await.unwrap());
+        let invitation = Invitation {
+            id: world.id(),
+            tenant,
+            hash: world.hash(),
+            role: Role::Viewer,
+            email: Some(NASTY.to_owned()),
+            created_by: user.id,
+            created_at: world.now(),
+            expires_at: world.now() + super::world::HOUR,
+        };
+        admissions.invite(&invitation, &world.audit("invitation.created")).await.unwrap();
     }
 
     async fn backup(&self) -> Files {

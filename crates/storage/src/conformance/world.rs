@@ -66,6 +66,7 @@ impl World {
             operator: false,
             state: UserState::Active,
             created_at: self.now(),
+            session_epoch: 0,
         }
     }
 
@@ -120,6 +121,8 @@ impl World {
             client_secret: Some(Secret::new(format!("secret of {slug}"))),
             endpoints: Endpoints { issuer: Some("https://id.example.com".into()), ..Endpoints::default() },
             created_at: self.now(),
+            enabled: true,
+            declared: true,
         }
     }
 

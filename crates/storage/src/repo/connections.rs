@@ -24,8 +24,12 @@ pub enum ConnectionKind {
     Github,
     /// Google: OpenID Connect with its quirks.
     Google,
+    /// Microsoft Entra ID: OpenID Connect with its quirks.
+    Entra,
     /// Any OpenID Connect issuer.
     Oidc,
+    /// Any OAuth 2.0 server with an address that says who a token is about.
+    Oauth,
 }
 
 /// Where the other end is, when not at its usual place. Each field stands for itself.
@@ -35,15 +39,39 @@ pub struct Endpoints {
     /// The OpenID Connect issuer, exactly as it names itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// The authorization endpoint (GitHub only; others come from discovery).
+    /// The authorization endpoint (GitHub and OAuth; others come from discovery).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorize: Option<String>,
-    /// The token endpoint (GitHub only).
+    /// The token endpoint (GitHub and OAuth).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
     /// The base of the API (GitHub only), for example `https://api.github.com`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
+    /// What says who a token is about (OAuth only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userinfo: Option<String>,
+    /// JSON pointers (RFC 6901) into what it says: the stable name for the person (OAuth only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The person's name (OAuth only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The address (OAuth only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Whether the address was checked (OAuth only). Without it no address counts as checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email_verified: Option<String>,
+    /// What is asked for, in place of the usual; empty for that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// The directories whose people may sign in, by tenant id (Entra only).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub directories: Vec<String>,
+    /// The claim with the person's groups; `groups` if it is none other (OpenID Connect only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups_claim: Option<String>,
 }
 
 /// A link to an identity provider.
@@ -71,6 +99,10 @@ pub struct Connection {
     pub endpoints: Endpoints,
     /// Since when.
     pub created_at: Timestamp,
+    /// Whether people may sign in through it. Sessions of one that is switched off are refused.
+    pub enabled: bool,
+    /// Whether a file declared it, and not somebody on the pages.
+    pub declared: bool,
 }
 
 /// Links to identity providers.
@@ -89,9 +121,11 @@ pub trait Connections: Send + Sync + fmt::Debug {
     /// Adds a connection. `Taken` for its slug or callback.
     async fn create(&self, connection: &Connection, audit: &AuditEvent) -> Result<()>;
 
-    /// Changes all but id, owner, slug and callback.
+    /// Changes all but id, owner, slug and callback. The grants made through one that is switched off end in
+    /// the same transaction.
     async fn update(&self, connection: &Connection, audit: &AuditEvent) -> Result<()>;
 
-    /// Removes a connection and its identities, and ends the grants that were made through it; people stay.
+    /// Removes a connection with its identities and rules, and ends the grants that were made through it and
+    /// the memberships that rested on its word; people stay.
     async fn delete(&self, id: ConnectionId, audit: &AuditEvent) -> Result<bool>;
 }

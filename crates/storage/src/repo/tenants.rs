@@ -41,6 +41,17 @@ pub struct Member {
     pub role: Role,
 }
 
+/// What became of a change to a membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberChange {
+    /// It was done.
+    Done,
+    /// The person is no member.
+    Absent,
+    /// It would have left a tenant without an owner who may sign in; nothing was written.
+    LastOwner,
+}
+
 /// A tenant that a person is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {
@@ -95,7 +106,13 @@ pub trait Tenants: Send + Sync + fmt::Debug {
     /// The tenants of a person, in order of slug, after `after`.
     async fn memberships(&self, user: UserId, after: Option<&TenantSlug>, limit: u32) -> Result<Vec<Membership>>;
 
-    /// Adds a member or changes their role.
+    /// Gives a member another role; the membership no longer rests on a rule. Never takes the last owner's.
+    async fn change_role(&self, member: &Member, audit: &AuditEvent) -> Result<MemberChange>;
+
+    /// Removes a member, unless it is the last owner; their grants in the tenant end in the same transaction.
+    async fn expel(&self, tenant: TenantId, user: UserId, audit: &AuditEvent) -> Result<MemberChange>;
+
+    /// Adds a member or changes their role. The membership rests on no rule then.
     async fn put_member(&self, member: &Member, audit: &AuditEvent) -> Result<()>;
 
     /// Removes a member; their grants in the tenant are revoked in the same transaction.

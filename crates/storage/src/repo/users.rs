@@ -32,6 +32,8 @@ pub struct User {
     pub state: UserState,
     /// Since when.
     pub created_at: Timestamp,
+    /// Sessions of another epoch are over. Only the store counts it up.
+    pub session_epoch: u32,
 }
 
 /// A person's account with a password on this installation.
@@ -115,6 +117,7 @@ pub trait Users: Send + Sync + fmt::Debug {
     async fn setup_closed(&self) -> Result<bool>;
 
     /// Changes name, e-mail, operator and state. The id, handle and age stay. Appends `User` to the feed.
+    /// Who becomes blocked loses all sessions and grants in the same transaction, for good.
     async fn update(&self, user: &User, audit: &AuditEvent) -> Result<()>;
 
     /// Sets address and password of a person's account, making it if there is none.
@@ -122,6 +125,13 @@ pub trait Users: Send + Sync + fmt::Debug {
 
     /// Links an identity to its person.
     async fn add_identity(&self, identity: &Identity, audit: &AuditEvent) -> Result<()>;
+
+    /// Keeps what the provider says now of the address of an identity that is there.
+    async fn refresh_identity(&self, identity: &Identity) -> Result<()>;
+
+    /// Ends all browser sessions that a person has, by counting up their epoch. `false` if there is no such
+    /// person.
+    async fn end_sessions(&self, user: UserId, audit: &AuditEvent) -> Result<bool>;
 
     /// Removes a person with accounts, identities and memberships, and revokes their grants. Appends
     /// `User` and, for each tenant they were in, `Tenant` to the feed.

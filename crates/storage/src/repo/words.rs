@@ -3,8 +3,8 @@
 use std::{fmt, str::FromStr};
 
 use super::{
-    Actor, ApplicationType, AuthMethod, ClientOrigin, ConnectionKind, KeyState, PolicyMode, ServerState, SignInMethod,
-    TenantState, UserState,
+    Actor, ApplicationType, AuthMethod, ClientOrigin, ConnectionKind, KeyState, PolicyMode, RuleKind, ServerState,
+    SignInMethod, TenantState, UserState,
 };
 use crate::ChangeKind;
 
@@ -41,7 +41,8 @@ words! {
     ServerState { Draft = "draft", Live = "live", Disabled = "disabled", }
     KeyState { Pending = "pending", Active = "active", Retiring = "retiring", }
     ClientOrigin { Registered = "registered", Dynamic = "dynamic", }
-    ConnectionKind { Github = "github", Google = "google", Oidc = "oidc", }
+    ConnectionKind { Github = "github", Google = "google", Entra = "entra", Oidc = "oidc", Oauth = "oauth", }
+    RuleKind { Domain = "domain", Organisation = "organisation", Team = "team", Group = "group", }
     AuthMethod {
         None = "none",
         ClientSecretBasic = "client_secret_basic",
@@ -122,7 +123,8 @@ mod tests {
 
     #[test]
     fn words_agree_with_the_ones_in_files() {
-        for kind in [ConnectionKind::Github, ConnectionKind::Google, ConnectionKind::Oidc] {
+        use ConnectionKind::{Entra, Github, Google, Oauth, Oidc};
+        for kind in [Github, Google, Entra, Oidc, Oauth] {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
             assert_eq!(kind.as_str().parse(), Ok(kind));
         }

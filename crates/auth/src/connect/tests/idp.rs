@@ -122,6 +122,7 @@ impl Idp {
             token: at("/login/oauth/access_token"),
             api: at("/api"),
             issuer: None,
+            ..Endpoints::default()
         }
     }
 

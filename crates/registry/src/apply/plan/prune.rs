@@ -72,6 +72,10 @@ impl Planner<'_> {
     ) -> Result<()> {
         for member in self.all_members(tenant.id).await? {
             let Some(handle) = handles.get(&member.user) else { continue };
+            // Who came by a rule goes with it.
+            if self.registry.repos.admissions.rule_of(tenant.id, member.user).await?.is_some() {
+                continue;
+            }
             if !declared.members.iter().any(|(declared, _)| declared == handle) {
                 let (slug, handle) = (tenant.slug.clone(), handle.clone());
                 self.plan.steps.push(Step::RemoveMember { tenant: slug, id: tenant.id, handle, user: member.user });
@@ -86,6 +90,7 @@ impl Planner<'_> {
                 self.plan.steps.push(Step::DeleteServer { tenant: tenant.slug.clone(), server });
             }
         }
+        self.prune_rules(declared, tenant).await?;
         let connections = self.registry.repos.connections.list(ConnectionOwner::Tenant(tenant.id)).await?;
         self.prune_connections(connections, &declared.connections);
         Ok(())
@@ -102,7 +107,10 @@ impl Planner<'_> {
     }
 
     fn prune_connections(&mut self, present: Vec<Connection>, declared: &[DeclaredConnection]) {
-        let gone = present.into_iter().filter(|one| !declared.iter().any(|declared| declared.slug == one.slug));
+        // What somebody made on the pages is not a declaration that was taken back.
+        let gone = present
+            .into_iter()
+            .filter(|one| one.declared && !declared.iter().any(|declared| declared.slug == one.slug));
         self.plan.steps.extend(gone.map(Step::DeleteConnection));
     }
 
