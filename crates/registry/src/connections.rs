@@ -13,7 +13,7 @@ use storage::repo::{Actor, AuditEvent, Connection, ConnectionKind, ConnectionOwn
 use crate::{Admin, Error, Operator, Registry, Result};
 
 /// How many connections an owner may have: each is a button on a sign-in page.
-pub const MOST_CONNECTIONS: usize = 20;
+pub(crate) const MOST_CONNECTIONS: usize = 20;
 
 /// Who may change the connections of an owner.
 #[derive(Clone, Copy, Debug)]

@@ -20,7 +20,7 @@ use crate::{Admin, Error, Registry, Result, accounts::local_address};
 /// How long an invitation can be accepted.
 pub const INVITATION_LIFE: Duration = Duration::from_hours(7 * 24);
 /// How many invitations of a tenant may be open.
-pub const MOST_INVITATIONS: usize = 200;
+pub(crate) const MOST_INVITATIONS: usize = 200;
 
 /// An invitation that is open, and where it leads.
 #[derive(Clone, Debug)]

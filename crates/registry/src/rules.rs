@@ -17,7 +17,7 @@ use storage::{
 use crate::{Admin, Error, Facts, Registry, Result, Wanted};
 
 /// How many rules a tenant may have: each is looked at when somebody signs in.
-pub const MOST_RULES: usize = 100;
+pub(crate) const MOST_RULES: usize = 100;
 
 /// A rule to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,5 @@
 //! OpenID Connect: who somebody is, a signed token says.
 
-use model::Secret;
 use oauth2::AuthType;
 use registry::{Claims, Facts, Wanted};
 use serde::Deserialize;
