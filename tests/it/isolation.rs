@@ -39,6 +39,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/oauth/callback/google"),
     ("POST", "/oauth/token"),
     ("POST", "/oauth/register"),
+    ("GET", "/oauth/register/c_absent"),
     ("GET", "/oauth/jwks.json"),
     ("GET", "/.well-known/oauth-authorization-server"),
     ("GET", "/.well-known/openid-configuration"),

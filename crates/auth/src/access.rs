@@ -35,11 +35,15 @@ pub(crate) async fn usable(
 }
 
 /// Whether what a grant rests on still holds: the person, their membership, their way of signing in, the
-/// server.
+/// server, the tenant's patience with the client.
 pub(crate) async fn still_holds(auth: &Auth, grant: &Grant) -> Result<bool, registry::Error> {
     let Ok((_, path)) = Resource::parse(&auth.origins.mcp, grant.resource.as_str()) else {
         return Ok(false);
     };
+    // A block also ends the grants that are there; this is for one that was made at the same moment.
+    if auth.repos.clients.is_blocked_in(grant.tenant, &grant.client_id).await? {
+        return Ok(false);
+    }
     let target = usable(auth, grant.user, grant.method, &path).await?;
     Ok(target.is_some_and(|target| target.server.id == grant.server && target.server.tenant == grant.tenant))
 }

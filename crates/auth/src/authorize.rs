@@ -4,13 +4,13 @@
 //! redirect URI are known to belong together, the page has a link back with the error.
 
 use axum::{extract::State, response::Response};
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, StatusCode, Uri, header};
 use http_kit::{ClientAddress, Problem};
-use model::{Resource, ScopeSet};
-use protocol::oauth::{AuthorizationResponse, CodeChallenge, ErrorCode, InvalidParams, Params};
+use model::{Resource, ScopeSet, TenantId};
+use protocol::oauth::{AuthorizationResponse, CodeChallenge, DocumentUrl, ErrorCode, InvalidParams, Params};
 use storage::repo::Client;
 
-use crate::{Auth, client, consent, flow, pages, session::BrowserSession};
+use crate::{Auth, admission, client, consent, document::For, flow, pages, session::BrowserSession};
 
 pub(crate) const PATH: &str = "/oauth/authorize";
 
@@ -29,16 +29,29 @@ pub(crate) async fn get(
 ) -> Result<Response, Problem> {
     let params = Params::parse(uri.query().unwrap_or_default()).map_err(|error| malformed(&error))?;
     let id = params.get("client_id").ok_or_else(|| Problem::bad_request("The application did not say who it is."))?;
-    let client = client::find(&auth, id).await?.ok_or_else(|| {
+    let unknown = || {
         Problem::bad_request(
             "This application is not known here, or its registration has expired. Let it connect anew.",
         )
-    })?;
+    };
+    let tenant = params.get("resource").and_then(|resource| tenant_of(&auth, resource));
+    if let Some(tenant) = tenant.filter(|_| DocumentUrl::is_meant(id))
+        && !admission::admits_address(&auth, tenant, id).await?
+    {
+        return Err(not_admitted());
+    }
+    let neighbourhood = from.neighbourhood().to_string();
+    let client = client::resolve(&auth, id, For::Request(&neighbourhood)).await?.ok_or_else(unknown)?;
     let redirect = client::redirect(&client, params.get("redirect_uri")).ok_or_else(|| {
         Problem::bad_request("The application wants the answer at an address that it has not registered.")
     })?;
     if client::is_ours(&auth, &redirect.0) {
         return Err(Problem::bad_request("The application wants the answer at an address of this site."));
+    }
+    if let Some(tenant) = tenant
+        && !admission::admits(&auth, tenant, &client, &redirect.0).await?
+    {
+        return Err(not_admitted());
     }
     let request = match read(&auth, &client, &params, redirect.clone()) {
         Ok(request) => request,
@@ -51,11 +64,26 @@ pub(crate) async fn get(
         };
         return refuse(&auth, &redirect.0, &params, fault);
     }
-    auth.authorizations.take(&from.neighbourhood().to_string()).map_err(Problem::too_many)?;
+    auth.authorizations.take(&neighbourhood).await?;
     let (transaction, cookie) = flow::begin(&auth, &headers, request).await?;
     let mut response = consent::show(&auth, &transaction, session.signed_in.as_ref()).await?;
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
+}
+
+/// The tenant that a resource is of.
+fn tenant_of(auth: &Auth, resource: &str) -> Option<TenantId> {
+    let (_, path) = Resource::parse(&auth.origins.mcp, resource).ok()?;
+    auth.directory.tenant(&path.tenant).map(|tenant| tenant.id)
+}
+
+/// What people read whose tenant does not want the client.
+pub(crate) fn not_admitted() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "not_admitted",
+        "This application is not one that may be used here. Whoever administers the server decides that.",
+    )
 }
 
 fn malformed(error: &InvalidParams) -> Problem {
@@ -90,6 +118,7 @@ fn read(auth: &Auth, client: &Client, params: &Params, redirect: (String, bool))
     }
     Ok(flow::Request {
         client_id: client.client_id.clone(),
+        client_fingerprint: client::fingerprint(client),
         client_name: client.name.clone(),
         redirect_uri: redirect.0,
         redirect_uri_sent: redirect.1,

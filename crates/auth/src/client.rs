@@ -4,13 +4,20 @@ use std::time::Duration;
 
 use http::{HeaderMap, header};
 use model::Secret;
-use protocol::oauth::{ClientCredentials, Error, ErrorCode, Params, redirect_matches};
+use protocol::oauth::{ClientCredentials, DocumentUrl, Error, ErrorCode, Params, redirect_matches};
 use sha2::{Digest as _, Sha256};
-use storage::repo::{ApplicationType, AuthMethod, Client, TokenHash};
+use storage::{
+    StorageError,
+    repo::{ApplicationType, AuthMethod, Client, ClientKeys, ClientOrigin, TokenHash},
+};
 use subtle::ConstantTimeEq as _;
 use url::Url;
 
-use crate::{Auth, token::Failure};
+use crate::{
+    Auth,
+    document::{self, For, NoDocument, Unresolved},
+    token::Failure,
+};
 
 /// The longest `client_id` that is looked up.
 const MAX_ID: usize = 512;
@@ -28,11 +35,37 @@ pub(crate) async fn find(auth: &Auth, client_id: &str) -> storage::Result<Option
     if client_id.len() > MAX_ID || !client_id.bytes().all(|byte| matches!(byte, 0x20..=0x7E)) {
         return Ok(None);
     }
-    auth.repos.clients.client(client_id, auth.clock.now()).await
+    let found = auth.repos.clients.client(client_id, auth.clock.now()).await?;
+    // Whoever is blocked is as good as gone.
+    Ok(found.filter(|client| client.blocked_at.is_none()))
+}
+
+/// The client of a `client_id` of any kind: one of ours, or a metadata document.
+pub(crate) async fn resolve(auth: &Auth, client_id: &str, wanted: For<'_>) -> Result<Option<Client>, Unresolved> {
+    if DocumentUrl::is_meant(client_id) {
+        return document::resolve(auth, client_id, wanted).await.map(Some);
+    }
+    Ok(find(auth, client_id).await?)
+}
+
+/// What a person sees of a client and what decides over it, in 32 bytes: when it has become another, so has the
+/// question that they answered.
+pub(crate) fn fingerprint(client: &Client) -> [u8; 32] {
+    let keys = match &client.keys {
+        ClientKeys::None => serde_json::Value::Null,
+        ClientKeys::Inline(jwks) => jwks.clone(),
+        ClientKeys::At(uri) => uri.as_str().into(),
+    };
+    let method = client.auth_method.as_str();
+    let parts = serde_json::json!([client.client_id, client.name, client.uri, client.redirect_uris, method, keys]);
+    Sha256::digest(parts.to_string()).into()
 }
 
 /// Notes that a client is in use, and lets it live on. Once a day is enough: lifetimes are in days.
 pub(crate) async fn used(auth: &Auth, client: &Client) -> storage::Result<()> {
+    if client.origin == ClientOrigin::Document {
+        return Ok(());
+    }
     let (now, lifetime) = (auth.clock.now(), auth.config.lifetimes.client_used);
     if client.last_used_at.is_some_and(|last| now.since(last) < NOTED_FOR.min(lifetime / 4)) {
         return Ok(());
@@ -45,7 +78,7 @@ pub(crate) async fn used(auth: &Auth, client: &Client) -> storage::Result<()> {
 /// The redirect URI that a request means: the one it names, if it is registered, or the only one that is.
 /// The second value says whether the request named it.
 pub(crate) fn redirect(client: &Client, sent: Option<&str>) -> Option<(String, bool)> {
-    let any_port = client.application_type == ApplicationType::Native && client.secret_hash.is_none();
+    let any_port = client.application_type == ApplicationType::Native && client.auth_method == AuthMethod::None;
     match (sent, client.redirect_uris.as_slice()) {
         (Some(sent), registered) => {
             let known = registered.iter().any(|own| redirect_matches(own, sent, any_port));
@@ -74,8 +107,22 @@ struct Claimed {
 /// Authenticates the client of a token request (RFC 6749 §2.3). All failures look the same.
 pub(crate) async fn authenticate(auth: &Auth, headers: &HeaderMap, form: &Params) -> Result<Client, Failure> {
     let claimed = claimed(headers, form)?;
-    let client = find(auth, &claimed.client_id).await?;
+    let client = holder(auth, &claimed.client_id).await?;
     client.filter(|client| proves(client, claimed.secret.as_ref())).ok_or_else(|| refused(claimed.basic))
+}
+
+/// The client that somebody who holds a code or a token of it claims to be. A document that is not to be had is
+/// no reason to tell a client that it is not known, which would make it throw everything away.
+async fn holder(auth: &Auth, client_id: &str) -> Result<Option<Client>, Failure> {
+    match resolve(auth, client_id, For::Holder).await {
+        Ok(client) => Ok(client),
+        Err(Unresolved::Storage(error)) => Err(error.into()),
+        Err(Unresolved::Document(NoDocument::Busy(wait))) => Err(Failure::Wait(wait)),
+        Err(Unresolved::Document(NoDocument::Unavailable)) => {
+            Err(StorageError::unavailable("the client's metadata document is not to be had").into())
+        }
+        Err(Unresolved::Document(NoDocument::Refused | NoDocument::Invalid(_))) => Ok(None),
+    }
 }
 
 fn claimed(headers: &HeaderMap, form: &Params) -> Result<Claimed, Failure> {

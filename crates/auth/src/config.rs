@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use http_kit::Limit;
+use storage::repo::PolicyMode;
 
 use crate::{KeyRules, SigningAlgorithm};
 
@@ -11,6 +12,8 @@ pub struct AuthConfig {
     pub lifetimes: Lifetimes,
     /// How signing keys live.
     pub keys: KeyRules,
+    /// Which clients may be metadata documents.
+    pub documents: DocumentRules,
     /// How many clients may register themselves.
     pub registration: RegistrationLimits,
     /// Redirect URIs of schemes without a period that clients may register, each whole. OAuth 2.1 §2.3.1
@@ -56,12 +59,30 @@ pub struct Lifetimes {
 /// How many clients may register themselves (RFC 7591).
 #[derive(Clone, Copy, Debug)]
 pub struct RegistrationLimits {
-    /// By one address, or one /56 of IPv6.
+    /// Whether any may.
+    pub open: bool,
+    /// By one /24 of IPv4 or one /56 of IPv6.
     pub per_address: Limit,
-    /// By everybody, in this process.
+    /// By everybody.
     pub global: Limit,
-    /// Alive at the same time, in the installation.
+    /// Alive at the same time, in the installation. When they are that many, new ones take the places of those
+    /// that were never used.
     pub alive: u64,
+    /// How long one that was never used keeps its place: a person may be reading the consent page.
+    pub spared: Duration,
+}
+
+/// Which clients may be metadata documents (CIMD).
+#[derive(Clone, Debug)]
+pub struct DocumentRules {
+    /// Whether any may, or those of some hosts.
+    pub mode: PolicyMode,
+    /// The hosts, with [`PolicyMode::Allowlist`].
+    pub hosts: Vec<String>,
+    /// Redirect URIs, each whole, that a document on any host may have besides its own and loopback ones.
+    pub redirects: Vec<String>,
+    /// Whether documents may be on `localhost`, which only developers of clients want.
+    pub local: bool,
 }
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -73,6 +94,7 @@ impl Default for AuthConfig {
         Self {
             lifetimes: Lifetimes::default(),
             keys: KeyRules { algorithm: SigningAlgorithm::default(), every: 30 * DAY },
+            documents: DocumentRules::default(),
             registration: RegistrationLimits::default(),
             private_redirects: vec!["cursor://anysphere.cursor-mcp/oauth/callback".to_owned()],
             token_requests: Limit { burst: 600, every: Duration::from_millis(100) },
@@ -103,9 +125,23 @@ impl Default for Lifetimes {
 impl Default for RegistrationLimits {
     fn default() -> Self {
         Self {
-            per_address: Limit { burst: 60, every: 2 * MINUTE },
-            global: Limit { burst: 500, every: Duration::from_secs(43) },
+            open: true,
+            per_address: Limit { burst: 60, every: MINUTE },
+            global: Limit { burst: 2_000, every: Duration::from_secs(43) },
             alive: 10_000,
+            spared: HOUR,
+        }
+    }
+}
+
+impl Default for DocumentRules {
+    fn default() -> Self {
+        Self {
+            mode: PolicyMode::Open,
+            hosts: Vec::new(),
+            // VS Code's document is on vscode.dev, and its other edition has a page of its own.
+            redirects: vec!["https://insiders.vscode.dev/redirect".to_owned()],
+            local: false,
         }
     }
 }

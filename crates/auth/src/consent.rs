@@ -69,7 +69,7 @@ pub(crate) async fn onward(
     let connection = auth.repos.connections.connection(connection).await?;
     let connection = connection.filter(|connection| connection.enabled).ok_or_else(Problem::not_found)?;
     // Each departure is remembered; one transaction may have any number.
-    auth.attempts.depart(from).map_err(Problem::too_many)?;
+    auth.attempts.depart(from).await?;
     connect::start(&auth, &connection, Purpose::Authorization { txn }, &headers).await
 }
 

@@ -10,6 +10,8 @@ use http::{StatusCode, header};
 use model::{Resource, ResourcePath, ScopeSet};
 use protocol::oauth::{AuthorizationServerMetadata, OpenIdMetadata, ProtectedResourceMetadata};
 
+use storage::repo::PolicyMode;
+
 use crate::Auth;
 
 /// What stands before a resource's path in the URL of its metadata (RFC 9728 §3.1).
@@ -30,7 +32,12 @@ fn names(scopes: &ScopeSet) -> Vec<String> {
 }
 
 fn metadata(auth: &Auth) -> AuthorizationServerMetadata {
-    AuthorizationServerMetadata::new(auth.issuer(), names(&ScopeSet::supported()))
+    let mut metadata = AuthorizationServerMetadata::new(auth.issuer(), names(&ScopeSet::supported()));
+    metadata.client_id_metadata_document_supported = auth.config.documents.mode != PolicyMode::Off;
+    if !auth.config.registration.open {
+        metadata.registration_endpoint = None;
+    }
+    metadata
 }
 
 async fn server(State(auth): State<Auth>) -> Response {

@@ -24,7 +24,7 @@ use crate::{
 };
 
 pub(crate) const TRANSACTIONS: Collection =
-    Collection { name: "authorization", durability: Durability::Volatile, format: 1, reads: &[] };
+    Collection { name: "authorization", durability: Durability::Volatile, format: 2, reads: &[] };
 /// The cookie that ties transactions to a browser, before its prefix. It says nothing about who somebody
 /// is and is not rotated at sign-in, so that a transaction survives the sign-in that it waits for.
 const COOKIE: &str = "portico_authorization";
@@ -33,6 +33,8 @@ const COOKIE: &str = "portico_authorization";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) client_id: String,
+    /// What the client was then; see `client::fingerprint`.
+    pub(crate) client_fingerprint: [u8; 32],
     pub(crate) client_name: Option<String>,
     pub(crate) redirect_uri: String,
     pub(crate) redirect_uri_sent: bool,

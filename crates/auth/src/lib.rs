@@ -8,6 +8,7 @@
 //! - [`Guard`] does no I/O.
 
 mod access;
+mod admission;
 mod authorize;
 mod authorized;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod config;
 mod connect;
 mod consent;
 mod cors;
+mod document;
 mod documents;
 mod flow;
 mod follow;
@@ -42,7 +44,7 @@ mod watch;
 pub use crate::{
     authorized::Authorized,
     collections::{COLLECTIONS, SESSIONS},
-    config::{AuthConfig, Lifetimes, RegistrationLimits},
+    config::{AuthConfig, DocumentRules, Lifetimes, RegistrationLimits},
     connect::Probe,
     guard::Guard,
     keys::{ANNOUNCED, KeyRotation, KeyRules, RotatedKey, SigningAlgorithm},

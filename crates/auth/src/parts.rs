@@ -4,7 +4,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use http_kit::{Csrf, Origins, Throttle, outbound::Outbound};
+use http_kit::{Budget, Csrf, Origins, WhenAway, outbound::Outbound};
 use model::{Clock, Entropy, Id};
 use registry::{Directory, Registry};
 use storage::{
@@ -12,7 +12,9 @@ use storage::{
     repo::{Actor, AuditEvent, Repos},
 };
 
-use crate::{AuthConfig, Guard, connect::Issuers, follow::Snapshot, signin::Attempts, uses::Uses};
+use crate::{
+    AuthConfig, Guard, connect::Issuers, document::Documents, follow::Snapshot, signin::Attempts, uses::Uses,
+};
 
 /// What [`Auth`] is made of.
 #[derive(Clone, Debug)]
@@ -60,12 +62,14 @@ pub struct Shared {
     pub(crate) uses: Arc<Uses>,
     /// CSRF tokens of all pages of this crate and of the console.
     pub(crate) csrf: Csrf,
-    pub(crate) registrations_by_address: Throttle,
-    pub(crate) registrations: Throttle,
-    pub(crate) token_requests: Throttle,
-    pub(crate) authorizations: Throttle,
+    pub(crate) registrations_by_address: Budget,
+    pub(crate) registrations: Budget,
+    pub(crate) token_requests: Budget,
+    pub(crate) authorizations: Budget,
     /// Sign-ins with a password, counted.
     pub(crate) attempts: Attempts,
+    /// Metadata documents of clients.
+    pub(crate) documents: Documents,
     /// Metadata and keys of identity providers.
     pub(crate) issuers: Issuers,
     feed: OnceLock<Arc<Follower>>,
@@ -89,14 +93,16 @@ impl Auth {
         let AuthParts { repos, kv, sealer, registry, directory, clock, entropy, origins, outbound, config } = parts;
         crate::keys::install_provider();
         let snapshot = Snapshot::new(repos.clone(), Arc::clone(&clock));
-        let throttle = |limit| Throttle::new(limit, Arc::clone(&clock));
+        // Each of these is bounded by something else as well, and a cache that is away is no reason to stop.
+        let budget = |name, limit| Budget::new(name, limit, WhenAway::CountAlone, &kv, &clock);
         let auth = Self(Arc::new(Shared {
             csrf: Csrf::new(&sealer),
-            registrations_by_address: throttle(config.registration.per_address),
-            registrations: throttle(config.registration.global),
-            token_requests: throttle(config.token_requests),
-            authorizations: throttle(config.authorizations),
-            attempts: Attempts::new(&clock),
+            registrations_by_address: budget("registrations of an address", config.registration.per_address),
+            registrations: budget("registrations", config.registration.global),
+            token_requests: budget("token requests", config.token_requests),
+            authorizations: budget("authorizations", config.authorizations),
+            attempts: Attempts::new(&kv, &clock),
+            documents: Documents::new(&kv, &clock),
             issuers: Issuers::new(Arc::clone(&clock)),
             feed: OnceLock::new(),
             origins: Arc::new(origins),

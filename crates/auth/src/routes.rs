@@ -24,6 +24,7 @@ fn programs() -> Router<Auth> {
     Router::new()
         .route(token::PATH, post(token::post))
         .route(register::PATH, post(register::post))
+        .route(register::MANAGE_PATH, get(register::get).put(register::put).delete(register::delete))
         .merge(documents::routes())
         .layer(middleware::from_fn(cors::any_origin))
 }

@@ -16,7 +16,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use http_kit::{AWAY, ClientAddress};
+use http_kit::{AWAY, ClientAddress, Spent};
 use protocol::oauth::{Error, ErrorCode, InvalidParams, Params, TokenResponse};
 use storage::{StorageError, repo::Client};
 
@@ -53,6 +53,15 @@ impl From<StorageError> for Failure {
     }
 }
 
+impl From<Spent> for Failure {
+    fn from(spent: Spent) -> Self {
+        match spent {
+            Spent::Wait(wait) => Self::Wait(wait),
+            Spent::Away(error) => Self::Storage(error),
+        }
+    }
+}
+
 impl From<registry::Error> for Failure {
     fn from(error: registry::Error) -> Self {
         match error {
@@ -82,7 +91,7 @@ pub(crate) async fn post(State(auth): State<Auth>, from: ClientAddress, request:
 }
 
 async fn answer(auth: &Auth, from: ClientAddress, headers: &HeaderMap, body: Body) -> Result<TokenResponse, Failure> {
-    auth.token_requests.take(&from.neighbourhood().to_string()).map_err(Failure::Wait)?;
+    auth.token_requests.take(&from.neighbourhood().to_string()).await?;
     let form = form(headers, body).await?;
     let client = client::authenticate(auth, headers, &form).await?;
     grant(auth, &client, &form).await

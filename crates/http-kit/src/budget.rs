@@ -12,7 +12,7 @@ use model::{Clock, Timestamp};
 use serde::{Deserialize, Serialize};
 use storage::{Collection, Durability, Keep, KeyValue, Keys, Lifetime, Owner, StorageError, Stored, Values};
 
-use crate::{Limit, Throttle};
+use crate::{Limit, Problem, Throttle};
 
 /// The buckets of all budgets: kept until they are full again.
 pub const BUDGETS: Collection = Collection { name: "budget", durability: Durability::Volatile, format: 1, reads: &[] };
@@ -45,6 +45,16 @@ pub enum Spent {
     Wait(Duration),
     /// Nobody can tell: the store failed.
     Away(StorageError),
+}
+
+/// 429 with `Retry-After`, or 503.
+impl From<Spent> for Problem {
+    fn from(spent: Spent) -> Self {
+        match spent {
+            Spent::Wait(wait) => Self::too_many(wait),
+            Spent::Away(error) => error.into(),
+        }
+    }
 }
 
 /// A bucket: when it is full again. An absent one is full.

@@ -5,24 +5,30 @@
 
 mod basic;
 mod challenge;
+mod document_url;
 mod error;
+mod keys;
 mod metadata;
 mod params;
 mod pkce;
 mod redirect;
 mod registration;
 mod response;
+mod strict_json;
 mod token;
 
 pub use self::{
     basic::{ClientCredentials, InvalidBasic},
     challenge::BearerChallenge,
+    document_url::{DocumentUrl, InvalidDocumentUrl},
     error::{Error, ErrorCode},
+    keys::{InvalidKeys, check_public_keys},
     metadata::{AuthorizationServerMetadata, OpenIdMetadata, ProtectedResourceMetadata},
     params::{InvalidParams, Params},
     pkce::{CodeChallenge, InvalidChallenge, verifier_is_well_formed},
     redirect::{InvalidRedirect, RedirectKind, RedirectUri, redirect_matches},
-    registration::{RegistrationRequest, RegistrationResponse},
+    registration::{RegistrationManagement, RegistrationRequest, RegistrationResponse},
     response::{AuthorizationResponse, percent_encode},
+    strict_json::{InvalidJson, strict_json},
     token::TokenResponse,
 };

@@ -52,6 +52,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// Dynamic client registration.
     pub dcr: Dcr,
+    /// Clients that are metadata documents.
+    pub cimd: auth::DocumentRules,
     /// What we connect to.
     pub outbound: OutboundConfig,
     /// MCP endpoints.
@@ -80,6 +82,12 @@ pub struct Tokens {
 /// Dynamic client registration (RFC 7591).
 #[derive(Clone, Debug)]
 pub struct Dcr {
+    /// Whether clients may register themselves.
+    pub open: bool,
+    /// How many may do so in an hour from one network.
+    pub per_network: u32,
+    /// How many may do so in a day, altogether.
+    pub per_day: u32,
     /// How many self-registered clients there may be at a time.
     pub max_clients: u64,
     /// Redirect URIs of schemes without a period that such clients may have, each whole.

@@ -1,12 +1,12 @@
 //! What is built from what, in one list.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use auth::{Auth, AuthConfig, AuthParts, Setup};
 use axum::{extract::DefaultBodyLimit, middleware};
 use http_kit::{
-    RequestIds,
+    Limit, RequestIds,
     outbound::{Guard, Outbound, Resolve},
     request_id,
 };
@@ -141,7 +141,13 @@ fn auth_config(config: &Config) -> AuthConfig {
     auth.lifetimes.grant = config.tokens.refresh_absolute;
     auth.lifetimes.refresh_grace = config.tokens.refresh_grace;
     auth.keys = config.tokens.keys;
-    auth.registration.alive = config.dcr.max_clients;
-    auth.private_redirects.clone_from(&config.dcr.private_redirects);
+    let dcr = &config.dcr;
+    let within = |number: u32, time: Duration| Limit { burst: number, every: time / number };
+    auth.registration.open = dcr.open;
+    auth.registration.per_address = within(dcr.per_network, Duration::from_hours(1));
+    auth.registration.global = within(dcr.per_day, Duration::from_hours(24));
+    auth.registration.alive = dcr.max_clients;
+    auth.documents = config.cimd.clone();
+    auth.private_redirects.clone_from(&dcr.private_redirects);
     auth
 }

@@ -4,8 +4,8 @@ use axum::{
 };
 use http::HeaderMap;
 use http_kit::{Fields, Problem};
-use model::{Resource, random_token};
-use protocol::oauth::{AuthorizationResponse, ErrorCode};
+use model::{Resource, TenantId, random_token};
+use protocol::oauth::{AuthorizationResponse, DocumentUrl, ErrorCode};
 use storage::{
     StorageError,
     repo::{Actor, Code, Grant, GrantState},
@@ -15,7 +15,9 @@ use super::page::check_csrf;
 use crate::{
     Auth,
     access::Target,
+    admission,
     client::{self, hash},
+    document::{self, For},
     flow::{self, Request, Stage, Transaction},
     session::{BrowserSession, SignedIn},
 };
@@ -83,10 +85,22 @@ async fn allow(
     let Some(target) = super::target(auth, &person, &resource).await? else {
         return super::show(auth, &transaction, Some(&person)).await;
     };
+    if !still_the_same(auth, transaction.request(), target.server.tenant).await? {
+        return Err(Problem::bad_request(
+            "The application has changed since this page was shown, or may not be used here. Connect again.",
+        ));
+    }
     take(auth, &transaction).await?;
     let code = authorize(auth, transaction.request(), &person, &target).await?;
     let outcome = code.as_deref().ok_or((ErrorCode::AccessDenied, "the server is no longer open to the person"));
     back(auth, session, transaction.request(), outcome).await
+}
+
+/// Whether the client is what the page showed, and one that the tenant of the chosen server lets in.
+async fn still_the_same(auth: &Auth, request: &Request, tenant: TenantId) -> Result<bool, Problem> {
+    let Some(client) = client::resolve(auth, &request.client_id, For::Holder).await? else { return Ok(false) };
+    Ok(client::fingerprint(&client) == request.client_fingerprint
+        && admission::admits(auth, tenant, &client, &request.redirect_uri).await?)
 }
 
 /// Writes down what was allowed, and the code for it. `None` if the server or the person's way to it was
@@ -141,6 +155,9 @@ async fn authorize(
 }
 
 async fn note_use(auth: &Auth, client_id: &str) -> storage::Result<()> {
+    if DocumentUrl::is_meant(client_id) {
+        return document::remember(auth, client_id).await;
+    }
     match client::find(auth, client_id).await? {
         Some(client) => client::used(auth, &client).await,
         None => Ok(()),

@@ -3,8 +3,9 @@ use axum::response::{Html, IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
 use http_kit::Problem;
 use model::{Resource, ResourcePath, Scope};
-use protocol::oauth::{RedirectKind, RedirectUri};
+use protocol::oauth::{DocumentUrl, RedirectKind, RedirectUri};
 use storage::repo::{Connection, User};
+use unicode_security::MixedScript as _;
 
 use crate::{
     Auth,
@@ -78,6 +79,10 @@ pub(super) struct Page<'a> {
     confirm: bool,
     client: Option<&'a str>,
     client_id: &'a str,
+    /// The host of the client's metadata document, if it is one.
+    host: Option<&'a str>,
+    /// Whether the client's name mixes alphabets, as names do that imitate others.
+    mixed: bool,
     target: String,
     kind: RedirectKind,
     asking: Asking,
@@ -97,6 +102,8 @@ impl<'a> Page<'a> {
             confirm: matches!(transaction.stage(), Stage::Identified { .. }),
             client: request.client_name.as_deref(),
             client_id: &request.client_id,
+            host: DocumentUrl::parse(&request.client_id, true).ok().map(|address| address.host),
+            mixed: request.client_name.as_deref().is_some_and(|name| !name.is_single_script()),
             target,
             kind,
             nothing: matches!(asking, Asking::Nothing),

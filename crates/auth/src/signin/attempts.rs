@@ -1,7 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
-use http_kit::{ClientAddress, Limit, Throttle};
+use http_kit::{Budget, ClientAddress, Limit, Spent, WhenAway};
 use model::Clock;
+use storage::KeyValue;
 
 use crate::session::hash_hex;
 
@@ -17,9 +18,9 @@ const DEPARTURES: Limit = Limit { burst: 60, every: Duration::from_secs(5) };
 /// account alone is not counted: anybody could lock its owner out.
 #[derive(Debug)]
 pub(crate) struct Attempts {
-    accounts: Throttle,
-    places: Throttle,
-    departures: Throttle,
+    accounts: Budget,
+    places: Budget,
+    departures: Budget,
 }
 
 /// An attempt that was let through. It costs, unless it is forgiven.
@@ -32,22 +33,26 @@ pub(crate) struct Attempt<'a> {
 
 impl Attempts {
     /// Nobody has tried anything yet.
-    pub(crate) fn new(clock: &Arc<dyn Clock>) -> Self {
-        let throttle = |limit| Throttle::new(limit, Arc::clone(clock));
-        Self { accounts: throttle(ACCOUNT), places: throttle(PLACE), departures: throttle(DEPARTURES) }
+    pub(crate) fn new(kv: &Arc<dyn KeyValue>, clock: &Arc<dyn Clock>) -> Self {
+        let budget = |name, limit| Budget::new(name, limit, WhenAway::CountAlone, kv, clock);
+        Self {
+            accounts: budget("passwords of an account", ACCOUNT),
+            places: budget("passwords of a place", PLACE),
+            departures: budget("departures", DEPARTURES),
+        }
     }
 
     /// Lets somebody go to a provider, or says how long to wait.
-    pub(crate) fn depart(&self, from: ClientAddress) -> Result<(), Duration> {
-        self.departures.take(&from.neighbourhood().to_string())
+    pub(crate) async fn depart(&self, from: ClientAddress) -> Result<(), Spent> {
+        self.departures.take(&from.neighbourhood().to_string()).await
     }
 
     /// Lets an attempt through, or says how long to wait.
-    pub(crate) fn begin(&self, email: &str, from: ClientAddress) -> Result<Attempt<'_>, Duration> {
+    pub(crate) async fn begin(&self, email: &str, from: ClientAddress) -> Result<Attempt<'_>, Spent> {
         let place = from.neighbourhood().to_string();
         let account = hash_hex(&format!("{place} {}", email.trim().to_lowercase()));
-        self.places.take(&place)?;
-        self.accounts.take(&account)?;
+        self.places.take(&place).await?;
+        self.accounts.take(&account).await?;
         Ok(Attempt { attempts: self, account, place })
     }
 }
@@ -65,6 +70,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use model::{ManualClock, Timestamp};
+    use storage::Memory;
 
     use super::*;
 
@@ -72,31 +78,38 @@ mod tests {
         ClientAddress(Ipv4Addr::new(192, 0, last, 1).into())
     }
 
-    #[test]
-    fn an_account_is_counted_by_place() {
+    fn attempts() -> (Arc<ManualClock>, Attempts) {
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1)));
         let now: Arc<dyn Clock> = clock.clone();
-        let attempts = Attempts::new(&now);
-        for _ in 0..5 {
-            attempts.begin("alice@example.com", from(1)).unwrap();
-        }
-        assert_eq!(attempts.begin(" Alice@Example.com", from(1)).unwrap_err(), Duration::from_mins(1));
-        attempts.begin("alice@example.com", from(2)).unwrap();
-        attempts.begin("bob@example.com", from(1)).unwrap();
-        clock.advance(Duration::from_mins(1));
-        attempts.begin("alice@example.com", from(1)).unwrap().forgive();
-        attempts.begin("alice@example.com", from(1)).unwrap();
-        attempts.begin("alice@example.com", from(1)).unwrap_err();
+        let kv: Arc<dyn KeyValue> = Arc::new(Memory::new(Arc::clone(&now)));
+        (clock, Attempts::new(&kv, &now))
     }
 
-    #[test]
-    fn a_place_is_counted_over_accounts() {
-        let now: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_seconds(1)));
-        let attempts = Attempts::new(&now);
-        for n in 0..30 {
-            attempts.begin(&format!("{n}@example.com"), from(1)).unwrap();
+    #[tokio::test]
+    async fn an_account_is_counted_by_place() {
+        let (clock, attempts) = attempts();
+        for _ in 0..5 {
+            attempts.begin("alice@example.com", from(1)).await.unwrap();
         }
-        attempts.begin("other@example.com", from(1)).unwrap_err();
-        attempts.begin("other@example.com", from(2)).unwrap();
+        match attempts.begin(" Alice@Example.com", from(1)).await.unwrap_err() {
+            Spent::Wait(wait) => assert_eq!(wait, Duration::from_mins(1)),
+            away @ Spent::Away(_) => panic!("{away:?}"),
+        }
+        attempts.begin("alice@example.com", from(2)).await.unwrap();
+        attempts.begin("bob@example.com", from(1)).await.unwrap();
+        clock.advance(Duration::from_mins(1));
+        attempts.begin("alice@example.com", from(1)).await.unwrap().forgive();
+        attempts.begin("alice@example.com", from(1)).await.unwrap();
+        attempts.begin("alice@example.com", from(1)).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn a_place_is_counted_over_accounts() {
+        let (_, attempts) = attempts();
+        for n in 0..30 {
+            attempts.begin(&format!("{n}@example.com"), from(1)).await.unwrap();
+        }
+        attempts.begin("other@example.com", from(1)).await.unwrap_err();
+        attempts.begin("other@example.com", from(2)).await.unwrap();
     }
 }

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{Html, IntoResponse as _, Redirect, Response},
 };
-use http_kit::{ClientAddress, Fields, Problem};
+use http_kit::{ClientAddress, Fields, Problem, Spent};
 use serde_json::json;
 use storage::repo::{Actor, ConnectionOwner, SignInMethod};
 use url::form_urlencoded;
@@ -65,7 +65,7 @@ pub(super) async fn connection(
 ) -> Result<Response, Problem> {
     let return_to = ReturnPath::or_home(query(&uri)?.text("return"));
     let connection = connect::named(&auth, &callback).await?.ok_or_else(Problem::not_found)?;
-    auth.attempts.depart(from).map_err(Problem::too_many)?;
+    auth.attempts.depart(from).await?;
     connect::start(&auth, &connection, Purpose::SignIn { return_to }, &headers).await
 }
 
@@ -79,9 +79,10 @@ pub(super) async fn post(
     browser.check_csrf(FORM, fields.text("csrf"))?;
     let back = ReturnPath::or_home(fields.text("return"));
     let email = fields.text("email");
-    let attempt = match auth.attempts.begin(email, from) {
+    let attempt = match auth.attempts.begin(email, from).await {
         Ok(attempt) => attempt,
-        Err(wait) => return too_many(&auth, browser, &back, email, wait).await,
+        Err(Spent::Away(error)) => return Err(error.into()),
+        Err(Spent::Wait(wait)) => return too_many(&auth, browser, &back, email, wait).await,
     };
     match auth.registry.authenticate_local(email, &fields.secret("password")).await {
         Ok(Some(user)) => {

@@ -35,6 +35,8 @@ pub enum ErrorCode {
     InvalidRedirectUri,
     /// Registration: some other field is not allowed.
     InvalidClientMetadata,
+    /// Registration: no software statements are taken.
+    InvalidSoftwareStatement,
     /// Resource: the token is expired, revoked, malformed or for another resource.
     InvalidToken,
     /// Resource: the token lacks a scope.
@@ -78,6 +80,7 @@ impl ErrorCode {
             Self::RequestUriNotSupported => ("request_uri_not_supported", StatusCode::BAD_REQUEST),
             Self::InvalidRedirectUri => ("invalid_redirect_uri", StatusCode::BAD_REQUEST),
             Self::InvalidClientMetadata => ("invalid_client_metadata", StatusCode::BAD_REQUEST),
+            Self::InvalidSoftwareStatement => ("invalid_software_statement", StatusCode::BAD_REQUEST),
             Self::InvalidToken => ("invalid_token", StatusCode::UNAUTHORIZED),
             Self::InsufficientScope => ("insufficient_scope", StatusCode::FORBIDDEN),
             Self::ServerError => ("server_error", StatusCode::INTERNAL_SERVER_ERROR),

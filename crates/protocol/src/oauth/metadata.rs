@@ -12,7 +12,10 @@ pub struct AuthorizationServerMetadata {
     /// Where the public keys are.
     pub jwks_uri: String,
     /// Where clients register themselves (RFC 7591).
-    pub registration_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration_endpoint: Option<String>,
+    /// Whether clients may be metadata documents (CIMD).
+    pub client_id_metadata_document_supported: bool,
     /// What can be asked for.
     pub scopes_supported: Vec<String>,
     /// `code`.
@@ -41,7 +44,8 @@ impl AuthorizationServerMetadata {
             authorization_endpoint: format!("{issuer}/oauth/authorize"),
             token_endpoint: format!("{issuer}/oauth/token"),
             jwks_uri: format!("{issuer}/oauth/jwks.json"),
-            registration_endpoint: format!("{issuer}/oauth/register"),
+            registration_endpoint: Some(format!("{issuer}/oauth/register")),
+            client_id_metadata_document_supported: false,
             scopes_supported,
             response_types_supported: &["code"],
             response_modes_supported: &["query"],

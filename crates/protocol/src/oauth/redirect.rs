@@ -94,6 +94,11 @@ pub fn redirect_matches(registered: &str, sent: &str, any_port: bool) -> bool {
     any_port && parts(registered).is_some_and(|own| parts(sent) == Some(own))
 }
 
+/// Whether a text has only characters that mean the same to every parser, and no fragment.
+pub(super) fn plain_characters(text: &str) -> bool {
+    check_characters(text).is_ok()
+}
+
 fn check_characters(text: &str) -> Result<(), InvalidRedirect> {
     let strange = |b: u8| !matches!(b, 0x21..=0x7e) || b"\"<>\\^`{|}*".contains(&b);
     if text.is_empty() || text.len() > MAX_LENGTH || text.bytes().any(strange) {
@@ -112,13 +117,13 @@ fn check_characters(text: &str) -> Result<(), InvalidRedirect> {
     Ok(())
 }
 
-fn is_dot_segment(segment: &str) -> bool {
+pub(super) fn is_dot_segment(segment: &str) -> bool {
     let plain = segment.replace("%2e", ".").replace("%2E", ".");
     plain == "." || plain == ".."
 }
 
 /// Splits `//host:port/path?query` into the host as written and everything from the path on.
-fn split_authority(rest: &str) -> Result<(&str, &str), InvalidRedirect> {
+pub(super) fn split_authority(rest: &str) -> Result<(&str, &str), InvalidRedirect> {
     let rest = rest.strip_prefix("//").ok_or(InvalidRedirect::Authority)?;
     let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let (host, port) = match authority.rfind(':') {
@@ -140,7 +145,7 @@ fn split_authority(rest: &str) -> Result<(&str, &str), InvalidRedirect> {
 
 /// Whether a host is a name under a domain that somebody owns: it has a dot, and its last label is not a
 /// number (browsers read that as an address). The list of public suffixes is not consulted.
-fn is_owned_name(host: &str) -> bool {
+pub(super) fn is_owned_name(host: &str) -> bool {
     let last = host.rsplit('.').next().unwrap_or_default();
     let number = last.bytes().all(|b| b.is_ascii_digit()) || last.starts_with("0x") || last.starts_with("0X");
     host.contains('.') && !number

@@ -11,12 +11,13 @@ use std::{
     time::Duration,
 };
 
-use auth::{KeyRules, SigningAlgorithm};
+use auth::{DocumentRules, KeyRules, SigningAlgorithm};
 use http_kit::{
     Origins,
     outbound::{SocketRange, TrustAnchors},
 };
 use registry::reader::{Item, Table};
+use storage::repo::PolicyMode;
 
 use super::{
     Config, Dcr, Log, LogFormat, Mcp, OutboundConfig, Overrides, Tokens,
@@ -42,7 +43,8 @@ pub(super) fn config(root: &mut Table<'_>, base: &Path, overrides: &Overrides) -
     let grace = span(root, "grace", Duration::ZERO..DAY, Duration::from_secs(10));
     let trusted_proxies = list(root, "trusted_proxies");
     let tokens = tokens(root);
-    let dcr = dcr(root);
+    let dcr = dcr(root, overrides, origins.as_ref());
+    let cimd = cimd(root);
     let outbound = outbound(root, base);
     let mcp = mcp(root);
     let log = log(root);
@@ -60,6 +62,7 @@ pub(super) fn config(root: &mut Table<'_>, base: &Path, overrides: &Overrides) -
         trusted_proxies,
         tokens,
         dcr,
+        cimd,
         outbound,
         mcp,
         log,
@@ -143,13 +146,70 @@ fn signing_algorithm(table: &mut Table<'_>) -> SigningAlgorithm {
     })
 }
 
-fn dcr(root: &mut Table<'_>) -> Dcr {
+/// What is off unless it is asked for: registration by strangers, under `up`, at an address that others reach.
+fn dcr(root: &mut Table<'_>, overrides: &Overrides, origins: Option<&Origins>) -> Dcr {
     let mut table = root.table("dcr");
     let defaults = auth::AuthConfig::default();
+    let among_ourselves = origins.is_some_and(|origins| is_loopback(&origins.auth));
+    let by_default = if overrides.embedded && !among_ourselves { Switch::Off } else { Switch::Open };
+    let open = table.optional::<Switch>("mode").unwrap_or(by_default) == Switch::Open;
+    let per_network = number(&mut table, "per_network", 1..100_001, 60);
+    let per_day = number(&mut table, "per_day", 1..10_000_001, 2_000);
     let max_clients = number(&mut table, "max_clients", 0..1_000_001, defaults.registration.alive);
     let private_redirects = table.take("private_redirects").map_or(defaults.private_redirects, Item::list);
     table.finish();
-    Dcr { max_clients, private_redirects }
+    let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    Dcr { open, per_network: narrow(per_network), per_day: narrow(per_day), max_clients, private_redirects }
+}
+
+/// Whether an origin is one that only this machine reaches.
+fn is_loopback(origin: &str) -> bool {
+    let host = origin.split_once("://").map_or("", |(_, rest)| rest);
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+fn cimd(root: &mut Table<'_>) -> DocumentRules {
+    let mut table = root.table("cimd");
+    let defaults = DocumentRules::default();
+    let rules = DocumentRules {
+        mode: table.optional::<Mode>("mode").map_or(defaults.mode, |mode| mode.0),
+        hosts: list(&mut table, "hosts"),
+        redirects: table.take("redirects").map_or(defaults.redirects, Item::list),
+        local: table.flag("local"),
+    };
+    table.finish();
+    rules
+}
+
+/// `open` or `off`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Switch {
+    Open,
+    Off,
+}
+
+impl FromStr for Switch {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "open" => Ok(Self::Open),
+            "off" => Ok(Self::Off),
+            _ => Err("use open or off"),
+        }
+    }
+}
+
+/// `open`, `allowlist` or `off`.
+struct Mode(PolicyMode);
+
+impl FromStr for Mode {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(|_| "use open, allowlist or off")
+    }
 }
 
 fn outbound(root: &mut Table<'_>, base: &Path) -> OutboundConfig {

@@ -33,6 +33,21 @@ fn the_environment_stands_over_the_file() {
 }
 
 #[test]
+fn strangers_do_not_register_under_up_where_others_reach_it() {
+    let under = |embedded, text: &str| {
+        let overrides = Overrides { embedded, ..Overrides::default() };
+        Config::parse(text, Path::new(""), iter::empty(), &overrides).unwrap().dcr.open
+    };
+    assert!(under(true, ""), "only programs of this machine reach it");
+    assert!(under(true, "listen = \"[::1]:8080\""));
+    assert!(!under(true, "base_url = \"https://portico.example.com\""));
+    assert!(!under(true, "listen = \"192.168.1.2:8080\""));
+    assert!(under(true, "base_url = \"https://portico.example.com\"\n[dcr]\nmode = \"open\""));
+    assert!(under(false, "base_url = \"https://portico.example.com\""));
+    assert!(!under(false, "[dcr]\nmode = \"off\""));
+}
+
+#[test]
 fn the_command_line_stands_over_both() {
     let overrides = Overrides { listen: Some("127.0.0.1:2".to_owned()), ..Overrides::default() };
     let variables = iter::once(("PORTICO_LISTEN".to_owned(), "127.0.0.1:3".to_owned()));

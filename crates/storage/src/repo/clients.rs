@@ -14,6 +14,8 @@ pub enum ClientOrigin {
     Registered,
     /// It registered itself (RFC 7591): always shown as unverified.
     Dynamic,
+    /// Its `client_id` is the address of its metadata document. No row is of this kind.
+    Document,
 }
 
 /// How a client proves itself at the token endpoint.

@@ -40,7 +40,7 @@ words! {
     TenantState { Active = "active", Suspended = "suspended", }
     ServerState { Draft = "draft", Live = "live", Disabled = "disabled", }
     KeyState { Pending = "pending", Active = "active", Retiring = "retiring", }
-    ClientOrigin { Registered = "registered", Dynamic = "dynamic", }
+    ClientOrigin { Registered = "registered", Dynamic = "dynamic", Document = "document", }
     ConnectionKind { Github = "github", Google = "google", Entra = "entra", Oidc = "oidc", Oauth = "oauth", }
     RuleKind { Domain = "domain", Organisation = "organisation", Team = "team", Group = "group", }
     AuthMethod {

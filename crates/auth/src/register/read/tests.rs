@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::trial::{REDIRECT, Trial};
+use crate::trial::REDIRECT;
 
 const CURSOR: &str = "cursor://anysphere.cursor-mcp/oauth/callback";
 
@@ -38,6 +38,36 @@ fn what_real_clients_send() {
     assert_eq!(read_json(both).unwrap().application_type, ApplicationType::Native);
 }
 
+fn public_key() -> Value {
+    json!({ "keys": [{ "kty": "EC", "crv": "P-256", "x": "x", "y": "y" }] })
+}
+
+#[test]
+fn what_is_kept_to_be_given_back() {
+    let wanted = read_json(json!({
+        "redirect_uris": [REDIRECT],
+        "client_name": "Cafe\u{301}",
+        "token_endpoint_auth_method": "private_key_jwt",
+        "jwks": public_key(),
+        "contacts": ["ops@client.example"],
+        "logo_uri": "https://client.example/logo.png",
+        "tos_uri": "https://elsewhere.example/tos",
+        "policy_uri": "javascript:alert(1)",
+        "software_id": "an id",
+        "software_version": "1\u{0}",
+    }))
+    .unwrap();
+    assert_eq!(wanted.name.as_deref(), Some("Caf\u{e9}"));
+    assert_eq!((wanted.auth_method, wanted.keys), (AuthMethod::PrivateKeyJwt, ClientKeys::Inline(public_key())));
+    let expected = ClientMetadata {
+        logo_uri: Some("https://client.example/logo.png".to_owned()),
+        contacts: vec!["ops@client.example".to_owned()],
+        software_id: Some("an id".to_owned()),
+        ..ClientMetadata::default()
+    };
+    assert_eq!(wanted.metadata, expected);
+}
+
 #[test]
 fn what_is_refused() {
     use ErrorCode::{InvalidClientMetadata as Metadata, InvalidRedirectUri as Redirect};
@@ -53,7 +83,18 @@ fn what_is_refused() {
         (json!({ "redirect_uris": [REDIRECT], "grant_types": ["client_credentials"] }), Metadata),
         (json!({ "redirect_uris": [REDIRECT], "response_types": ["token"] }), Metadata),
         (json!({ "redirect_uris": [REDIRECT], "token_endpoint_auth_method": "private_key_jwt" }), Metadata),
-        (json!({ "redirect_uris": [REDIRECT], "software_statement": "x.y.z" }), Metadata),
+        (json!({ "redirect_uris": [REDIRECT], "software_statement": "x.y.z" }), ErrorCode::InvalidSoftwareStatement),
+        (json!({ "redirect_uris": [REDIRECT], "jwks": { "keys": [{ "kty": "oct", "k": "a" }] } }), Metadata),
+        (json!({ "redirect_uris": [REDIRECT], "jwks": public_key(), "jwks_uri": "https://a.example/k" }), Metadata),
+        (json!({ "redirect_uris": [REDIRECT], "jwks_uri": "http://a.example/k" }), Metadata),
+        (json!({ "redirect_uris": [REDIRECT], "jwks_uri": "https://169.254.169.254/k" }), Metadata),
+        (
+            json!({ "redirect_uris": ["http://localhost/"], "token_endpoint_auth_method": "private_key_jwt", "jwks": public_key() }),
+            Metadata,
+        ),
+        (json!({ "redirect_uris": [REDIRECT], "contacts": ["a", "b", "c", "d", "e", "f"] }), Metadata),
+        (json!({ "redirect_uris": [REDIRECT], "contacts": ["a\u{202e}"] }), Metadata),
+        (json!({ "redirect_uris": [REDIRECT], "client_name": "a\u{200b}b" }), Metadata),
         (json!({ "redirect_uris": [REDIRECT], "client_name": "a\u{202e}b" }), Metadata),
         (json!({ "redirect_uris": [REDIRECT], "client_name": "a".repeat(129) }), Metadata),
         (json!({ "redirect_uris": [REDIRECT], "scope": "a\"b" }), Metadata),
@@ -75,24 +116,4 @@ fn a_page_on_another_host_is_dropped() {
     {
         assert_eq!(page(uri), None, "{uri}");
     }
-}
-
-#[tokio::test]
-async fn registrations_are_told_apart_and_limited() {
-    let mut config = crate::AuthConfig::default();
-    config.registration.per_address.burst = 3;
-    let trial = Trial::with(crate::trial::STATE, crate::trial::ORIGIN, config).await;
-    let same = || trial.register(json!({ "redirect_uris": [REDIRECT], "client_name": "Twin" }));
-    let (one, two) = (same().await, same().await);
-    assert_eq!((one.status, two.status), (201, 201));
-    assert_eq!(one.headers["cache-control"], "no-store");
-    assert_ne!(one.json()["client_id"], two.json()["client_id"]);
-    assert!(one.json()["client_id"].as_str().unwrap().starts_with("c_"));
-    assert!(one.json().get("client_secret").is_none() && one.json().get("registration_client_uri").is_none());
-    assert_eq!(trial.register(json!({})).await.status, 400, "what is refused does not count");
-    assert_eq!(same().await.status, 201);
-    let refused = same().await;
-    assert_eq!(refused.status, 429);
-    assert!(refused.headers.contains_key("retry-after"));
-    assert_eq!(trial.register(json!({ "redirect_uris": ["x".repeat(70_000)] })).await.status, 413);
 }
