@@ -9,7 +9,7 @@ use tests::{Answer, Browser, TestApp};
 const ACTORS: [&str; 8] = ["anonymous", "sam", "vic", "mel", "dora", "owen", "olga", "otto"];
 
 /// Every route of pages, as somebody would open or send it.
-const ROUTES: &[(&str, &str)] = &[
+pub(crate) const ROUTES: &[(&str, &str)] = &[
     ("GET", "/"),
     ("GET", "/login"),
     ("POST", "/login"),

@@ -12,6 +12,7 @@ mod codes;
 mod complete;
 mod consent;
 mod exposure;
+mod hub;
 mod later;
 mod machines;
 mod outbound;

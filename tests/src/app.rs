@@ -94,6 +94,13 @@ impl TestApp {
         Self::start(home, places, clock, u64::from_le_bytes(seed), &self.config, |store| store).await
     }
 
+    /// Another replica, with this in its configuration besides.
+    pub async fn reconfigured(&self, more: &str) -> Self {
+        let (home, clock) = (Arc::clone(&self.home), Arc::clone(&self.clock));
+        let (places, config) = (self.places.clone(), format!("{more}{}", self.config));
+        Self::start(home, places, clock, 44, &config, |store| store).await
+    }
+
     /// A platform whose data is there already, in a directory of its own.
     pub async fn there(home: TempDir, clock: Arc<ManualClock>, config: &str) -> Self {
         Self::start(Arc::new(home), None, clock, 43, config, |store| store).await

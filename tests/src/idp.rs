@@ -13,7 +13,9 @@ mod page;
 mod signer;
 #[cfg(test)]
 mod tests;
+mod visit;
 
 pub use desk::{Account, Registration};
 pub use github::GithubIdp;
 pub use google::{Fault, GoogleIdp};
+pub use visit::choose;

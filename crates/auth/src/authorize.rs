@@ -1,70 +1,93 @@
-//! `GET /oauth/authorize`: from a client's request to the question to the person.
+//! `GET` and `POST /oauth/authorize`: from a client's request to the question to the person.
 //!
-//! Invariant: no answer of this endpoint redirects to a client. Errors are pages; once client and
+//! Invariant: no answer of this endpoint redirects to a client, but for one case: the person agreed to exactly
+//! this before, in this browser's session, and the rules of [`consent::memory`] hold. Errors are pages; once client and
 //! redirect URI are known to belong together, the page has a link back with the error.
 
-use axum::{extract::State, response::Response};
+mod faults;
+mod read;
+
+use axum::{
+    body::{Bytes, to_bytes},
+    extract::{Request, State},
+    response::{IntoResponse as _, Redirect, Response},
+};
 use http::{HeaderMap, StatusCode, Uri, header};
 use http_kit::{ClientAddress, Problem};
-use model::{Resource, ScopeSet, TenantId};
-use protocol::oauth::{AuthorizationResponse, CodeChallenge, DocumentUrl, ErrorCode, InvalidParams, Params};
+use model::{Resource, TenantId};
+use protocol::oauth::{AuthorizationResponse, DocumentUrl, InvalidParams, Params};
 use storage::repo::Client;
+use url::form_urlencoded;
 
-use crate::{Auth, admission, client, consent, document::For, flow, pages, session::BrowserSession};
+use self::{
+    faults::{Fault, Stray},
+    read::Prompt,
+};
+use crate::{
+    Auth, admission, client, consent,
+    document::For,
+    flow,
+    issuer::Issuer,
+    pages,
+    session::{BrowserSession, SignedIn},
+};
 
 pub(crate) const PATH: &str = "/oauth/authorize";
+/// The longest form that is read: what fits into an address.
+const MAX_FORM: usize = 8 * 1024;
 
-/// The longest `state`, in bytes: it is kept for as long as the person takes, for anybody who asks.
-const MAX_STATE: usize = 4096;
+impl From<Stray> for Problem {
+    fn from(stray: Stray) -> Self {
+        Self::bad_request(stray.text())
+    }
+}
 
-/// What is wrong with a request whose client and redirect URI are good.
-type Fault = (ErrorCode, &'static str);
+/// The same request as a form (OpenID Connect Core §3.1.2.1). Browsers send no cookies of ours along with a form of
+/// another site, so it becomes an address of ours, with which they do.
+pub(crate) async fn post(issuer: Issuer, request: Request) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
+        return Err(Stray::Malformed.into());
+    }
+    let body: Bytes = to_bytes(body, MAX_FORM).await.map_err(|_| Stray::TooLong)?;
+    // Written anew: nothing that a header cannot hold gets into one. Repeated parameters stay, and are refused.
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(form_urlencoded::parse(&body)).finish();
+    Ok(Redirect::to(&format!("{}?{query}", issuer.path(PATH))).into_response())
+}
 
 pub(crate) async fn get(
     State(auth): State<Auth>,
+    issuer: Issuer,
     from: ClientAddress,
     session: BrowserSession,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(uri.query().unwrap_or_default()).map_err(|error| malformed(&error))?;
-    let id = params.get("client_id").ok_or_else(|| Problem::bad_request("The application did not say who it is."))?;
-    let unknown = || {
-        Problem::bad_request(
-            "This application is not known here, or its registration has expired. Let it connect anew.",
-        )
-    };
-    let tenant = params.get("resource").and_then(|resource| tenant_of(&auth, resource));
-    if let Some(tenant) = tenant.filter(|_| DocumentUrl::is_meant(id))
-        && !admission::admits_address(&auth, tenant, id).await?
-    {
-        return Err(not_admitted());
-    }
-    let neighbourhood = from.neighbourhood().to_string();
-    let client = client::resolve(&auth, id, For::Request(&neighbourhood)).await?.ok_or_else(unknown)?;
-    let redirect = client::redirect(&client, params.get("redirect_uri")).ok_or_else(|| {
-        Problem::bad_request("The application wants the answer at an address that it has not registered.")
+    let params = Params::parse(uri.query().unwrap_or_default()).map_err(|error| match error {
+        InvalidParams::Repeated(_) => Stray::Repeated,
+        InvalidParams::Encoding | InvalidParams::TooMany => Stray::Malformed,
     })?;
-    if client::is_ours(&auth, &redirect.0) {
-        return Err(Problem::bad_request("The application wants the answer at an address of this site."));
-    }
-    if let Some(tenant) = tenant
-        && !admission::admits(&auth, tenant, &client, &redirect.0).await?
-    {
-        return Err(not_admitted());
-    }
-    let request = match read(&auth, &client, &params, redirect.clone()) {
-        Ok(request) => request,
-        Err(fault) => return refuse(&auth, &redirect.0, &params, fault),
+    let neighbourhood = from.neighbourhood().to_string();
+    let (client, redirect) = sender(&auth, &issuer, &params, &neighbourhood).await?;
+    let (request, prompt) = match read::read(&auth, &issuer, &client, &params, redirect.clone()) {
+        Ok(read) => read,
+        Err(fault) => return refuse(&issuer, &redirect.0, &params, fault),
     };
-    if params.get("prompt") == Some("none") {
-        let fault = match session.signed_in {
-            Some(_) => (ErrorCode::ConsentRequired, "a person has to agree"),
-            None => (ErrorCode::LoginRequired, "nobody is signed in"),
-        };
-        return refuse(&auth, &redirect.0, &params, fault);
+    let person = session.signed_in.clone().filter(|person| counts(&auth, &prompt, person));
+    if let Some(person) = &person
+        && !prompt.consent
+        && let Some(code) = consent::agreed_before(&auth, &request, &client, person, &headers).await?
+    {
+        return consent::back(&auth, session, &request, Ok(&code)).await;
+    }
+    if prompt.none {
+        let fault = if person.is_some() { Fault::NotAgreed } else { Fault::NobodySignedIn };
+        return refuse(&issuer, &redirect.0, &params, fault);
     }
     auth.authorizations.take(&neighbourhood).await?;
+    let sign_in_again = session.signed_in.is_some() && person.is_none();
+    let request = flow::Request { sign_in_again: request.sign_in_again || sign_in_again, ..request };
     let (transaction, cookie) = flow::begin(&auth, &headers, request).await?;
     let mut response = consent::show(&auth, &transaction, session.signed_in.as_ref()).await?;
     response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -79,99 +102,47 @@ fn tenant_of(auth: &Auth, resource: &str) -> Option<TenantId> {
 
 /// What people read whose tenant does not want the client.
 pub(crate) fn not_admitted() -> Problem {
-    Problem::new(
-        StatusCode::FORBIDDEN,
-        "not_admitted",
-        "This application is not one that may be used here. Whoever administers the server decides that.",
-    )
+    Problem::new(StatusCode::FORBIDDEN, "not_admitted", Stray::NotAdmitted.text())
 }
 
-fn malformed(error: &InvalidParams) -> Problem {
-    Problem::bad_request(match error {
-        InvalidParams::Repeated(_) => "The application's request has a parameter twice.",
-        InvalidParams::Encoding | InvalidParams::TooMany => "The application's request is malformed.",
-    })
+/// Whether the session counts for this request.
+fn counts(auth: &Auth, prompt: &Prompt, person: &SignedIn) -> bool {
+    let age = auth.clock.now().since(person.at);
+    !prompt.sign_in && prompt.max_age.is_none_or(|most| age <= most)
 }
 
-/// Checks everything that needs no person.
-fn read(auth: &Auth, client: &Client, params: &Params, redirect: (String, bool)) -> Result<flow::Request, Fault> {
-    unsupported(params)?;
-    if params.get("state").is_some_and(|state| state.len() > MAX_STATE) {
-        return Err((ErrorCode::InvalidRequest, "the state is longer than 4096 bytes"));
+/// Who asks, and where the answer goes: known to belong together before anything else is looked at. What the tenant
+/// thinks of a metadata document's address is asked before anything is fetched from there.
+async fn sender(
+    auth: &Auth,
+    issuer: &Issuer,
+    params: &Params,
+    neighbourhood: &str,
+) -> Result<(Client, (String, bool)), Problem> {
+    let id = params.get("client_id").ok_or(Stray::NoClient)?;
+    let tenant = params.get("resource").and_then(|resource| tenant_of(auth, resource));
+    if let Some(tenant) = tenant.filter(|_| DocumentUrl::is_meant(id))
+        && !admission::admits_address(auth, tenant, id).await?
+    {
+        return Err(not_admitted());
     }
-    let challenge = challenge(params)?;
-    let resource = match params.get("resource") {
-        Some(text) => match Resource::parse(&auth.origins.mcp, text) {
-            Ok((resource, _)) => Some(resource),
-            Err(_) => return Err((ErrorCode::InvalidTarget, "the resource is not one of this installation")),
-        },
-        None => None,
-    };
-    let mut sign_in_again = false;
-    for prompt in params.get("prompt").unwrap_or_default().split(' ').filter(|prompt| !prompt.is_empty()) {
-        match prompt {
-            "login" | "select_account" => sign_in_again = true,
-            "consent" => {}
-            "none" if params.get("prompt") == Some("none") => {}
-            _ => return Err((ErrorCode::InvalidRequest, "the prompt is not understood")),
-        }
+    let client = client::resolve(auth, id, For::Request(neighbourhood)).await?;
+    let client = client.filter(|client| issuer.has_client(auth, client)).ok_or(Stray::UnknownClient)?;
+    let redirect = client::redirect(&client, params.get("redirect_uri")).ok_or(Stray::Redirect)?;
+    if client::is_ours(auth, &redirect.0) {
+        return Err(Stray::OurOwn.into());
     }
-    Ok(flow::Request {
-        client_id: client.client_id.clone(),
-        client_fingerprint: client::fingerprint(client),
-        client_name: client.name.clone(),
-        redirect_uri: redirect.0,
-        redirect_uri_sent: redirect.1,
-        state: params.get("state").map(ToOwned::to_owned),
-        challenge: challenge.as_str().to_owned(),
-        resource,
-        scopes: scopes(client, params)?,
-        may_refresh: client.may_refresh,
-        sign_in_again,
-    })
+    if let Some(tenant) = tenant
+        && !admission::admits(auth, tenant, &client, &redirect.0).await?
+    {
+        return Err(not_admitted());
+    }
+    Ok((client, redirect))
 }
 
-fn unsupported(params: &Params) -> Result<(), Fault> {
-    if params.get("request").is_some() {
-        return Err((ErrorCode::RequestNotSupported, "request objects are not supported"));
-    }
-    if params.get("request_uri").is_some() {
-        return Err((ErrorCode::RequestUriNotSupported, "request URIs are not supported"));
-    }
-    match params.get("response_type") {
-        Some("code") => {}
-        Some(_) => return Err((ErrorCode::UnsupportedResponseType, "the response_type must be code")),
-        None => return Err((ErrorCode::InvalidRequest, "the response_type is missing")),
-    }
-    match params.get("response_mode") {
-        None | Some("query") => Ok(()),
-        Some(_) => Err((ErrorCode::InvalidRequest, "the response_mode must be query")),
-    }
-}
-
-/// PKCE is not optional, and a missing method means `plain` (RFC 7636 §4.3), which is not taken.
-fn challenge(params: &Params) -> Result<CodeChallenge, Fault> {
-    let text = params.get("code_challenge").ok_or((ErrorCode::InvalidRequest, "the code_challenge is missing"))?;
-    if params.get("code_challenge_method") != Some("S256") {
-        return Err((ErrorCode::InvalidRequest, "the code_challenge_method must be S256"));
-    }
-    CodeChallenge::parse(text).map_err(|_| (ErrorCode::InvalidRequest, "the code_challenge is not one of S256"))
-}
-
-/// What the request may get: RFC 6749 §3.3 lets us grant less than was asked for, and real clients ask for
-/// scopes of other servers, so unknown ones are left out; nothing left is an error.
-fn scopes(client: &Client, params: &Params) -> Result<ScopeSet, Fault> {
-    let asked: ScopeSet = match params.get("scope") {
-        Some(text) => text.parse().map_err(|_| (ErrorCode::InvalidScope, "the scope is malformed"))?,
-        None => ScopeSet::challenge(),
-    };
-    let granted = asked.intersection(&client.scopes).intersection(&ScopeSet::supported());
-    let useful = granted.iter().any(|scope| scope.as_str() != model::Scope::OFFLINE);
-    if useful { Ok(granted) } else { Err((ErrorCode::InvalidScope, "none of the scopes can be granted")) }
-}
-
-fn refuse(auth: &Auth, redirect_uri: &str, params: &Params, fault: Fault) -> Result<Response, Problem> {
-    let (issuer, state) = (auth.issuer(), params.get("state"));
-    let url = AuthorizationResponse { issuer, state, outcome: Err(fault) }.url(redirect_uri);
-    pages::client_fault(fault.0, fault.1, &url)
+fn refuse(issuer: &Issuer, redirect_uri: &str, params: &Params, fault: Fault) -> Result<Response, Problem> {
+    let (code, description) = fault.answer();
+    let outcome = Err((code, description));
+    let url = AuthorizationResponse { issuer: issuer.url(), state: params.get("state"), outcome }.url(redirect_uri);
+    pages::client_fault(code, description, &url)
 }

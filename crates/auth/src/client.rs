@@ -16,6 +16,7 @@ use url::Url;
 use crate::{
     Auth,
     document::{self, For, NoDocument, Unresolved},
+    issuer::Issuer,
     token::Failure,
 };
 
@@ -105,10 +106,18 @@ struct Claimed {
 }
 
 /// Authenticates the client of a token request (RFC 6749 §2.3). All failures look the same.
-pub(crate) async fn authenticate(auth: &Auth, headers: &HeaderMap, form: &Params) -> Result<Client, Failure> {
+pub(crate) async fn authenticate(
+    auth: &Auth,
+    issuer: &Issuer,
+    headers: &HeaderMap,
+    form: &Params,
+) -> Result<Client, Failure> {
     let claimed = claimed(headers, form)?;
     let client = holder(auth, &claimed.client_id).await?;
-    client.filter(|client| proves(client, claimed.secret.as_ref())).ok_or_else(|| refused(claimed.basic))
+    client
+        .filter(|client| issuer.has_client(auth, client))
+        .filter(|client| proves(client, claimed.secret.as_ref()))
+        .ok_or_else(|| refused(claimed.basic))
 }
 
 /// The client that somebody who holds a code or a token of it claims to be. A document that is not to be had is

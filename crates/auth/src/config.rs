@@ -3,11 +3,13 @@ use std::time::Duration;
 use http_kit::Limit;
 use storage::repo::PolicyMode;
 
-use crate::{KeyRules, SigningAlgorithm};
+use crate::{IssuerMode, KeyRules, SigningAlgorithm};
 
 /// What an installation may set about sign-in and the authorization server.
 #[derive(Clone, Debug)]
 pub struct AuthConfig {
+    /// How many issuers there are.
+    pub issuers: IssuerMode,
     /// How long things live.
     pub lifetimes: Lifetimes,
     /// How signing keys live.
@@ -92,6 +94,7 @@ const DAY: Duration = Duration::from_hours(24);
 impl Default for AuthConfig {
     fn default() -> Self {
         Self {
+            issuers: IssuerMode::default(),
             lifetimes: Lifetimes::default(),
             keys: KeyRules { algorithm: SigningAlgorithm::default(), every: 30 * DAY },
             documents: DocumentRules::default(),

@@ -7,6 +7,7 @@
 //! - A stranger and an absent server get the same page.
 
 mod decide;
+mod memory;
 mod page;
 
 use axum::{
@@ -16,10 +17,14 @@ use axum::{
 use http::{HeaderMap, Uri};
 use http_kit::{ClientAddress, Fields, Problem};
 use model::{Resource, TenantId};
+use protocol::oauth::percent_encode;
 use storage::repo::{Connection, ConnectionOwner};
 
-pub(crate) use self::decide::{back, post};
 use self::page::{Account, Asking, Page};
+pub(crate) use self::{
+    decide::{agreed_before, back, post},
+    memory::CONSENTS,
+};
 use crate::{
     Auth, access,
     connect::{self, Purpose},
@@ -101,8 +106,11 @@ async fn ask(auth: &Auth, transaction: &Transaction, person: &SignedIn) -> Resul
             None => return Page::new(auth, transaction, account(), Asking::Nothing).response(),
         },
         None => match access::choices(auth, user.id, method).await.map_err(refusal)? {
-            none if none.is_empty() => Asking::Nothing,
-            some => Asking::Choice(some),
+            some if some.iter().any(|choice| is_of_issuer(auth, transaction, &choice.resource)) => {
+                let own = some.into_iter().filter(|choice| is_of_issuer(auth, transaction, &choice.resource));
+                Asking::Choice(own.collect())
+            }
+            _ => Asking::Nothing,
         },
     };
     Page::new(auth, transaction, account(), asking).response()
@@ -114,6 +122,12 @@ async fn target(auth: &Auth, person: &SignedIn, resource: &Resource) -> Result<O
         return Ok(None);
     };
     access::usable(auth, person.user.id, person.method, &path).await.map_err(refusal)
+}
+
+/// Whether the issuer of a request issues tokens for a resource.
+fn is_of_issuer(auth: &Auth, transaction: &Transaction, resource: &Resource) -> bool {
+    let path = Resource::parse(&auth.origins.mcp, resource.as_str());
+    path.is_ok_and(|(_, path)| transaction.request().issuer.covers(&path))
 }
 
 /// The connections through which somebody may sign in for a resource: the platform's and the tenant's.
@@ -133,8 +147,15 @@ fn tenant_of(auth: &Auth, resource: &Resource) -> Option<TenantId> {
 
 /// To sign-in and back here. `again`: even if somebody is signed in.
 fn sign_in_path(transaction: &Transaction, again: bool) -> String {
-    let path = signin::login_path(&path(&transaction.id));
-    if again { format!("{path}&again=1") } else { path }
+    let mut path = signin::login_path(&path(&transaction.id));
+    if again {
+        path.push_str("&again=1");
+    }
+    if let Some(hint) = &transaction.request().login_hint {
+        path.push_str("&hint=");
+        path.push_str(&percent_encode(hint));
+    }
+    path
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::{
     Auth,
     client::hash,
     consent,
+    issuer::Issuer,
     session::{BrowserSession, SignedIn},
 };
 
@@ -32,6 +33,8 @@ const COOKIE: &str = "portico_authorization";
 /// What a client asked for, after every check that needs no person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Request {
+    /// At whose endpoint: it signs the answer.
+    pub(crate) issuer: Issuer,
     pub(crate) client_id: String,
     /// What the client was then; see `client::fingerprint`.
     pub(crate) client_fingerprint: [u8; 32],
@@ -45,8 +48,10 @@ pub(crate) struct Request {
     pub(crate) scopes: ScopeSet,
     /// Whether the client may have refresh tokens.
     pub(crate) may_refresh: bool,
-    /// `prompt=login`: a session from before this request does not count.
+    /// `prompt=login`, or a session older than `max_age`: one from before this request does not count.
     pub(crate) sign_in_again: bool,
+    /// Whom the client expects. Shown to the person, and believed by nobody.
+    pub(crate) login_hint: Option<String>,
 }
 
 /// How far a transaction is.

@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, header};
+use http_kit::Origins;
 use model::{Clock, Principal, ResourcePath, Timestamp};
 use moka::sync::Cache;
 use registry::Directory;
@@ -17,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::answers::Answers;
 pub(crate) use self::claims::{AccessClaims, Verified};
-use crate::{Authorized, Watch, follow::Snapshot, uses::Uses};
+use crate::{Authorized, IssuerMode, Watch, follow::Snapshot, issuer::is_issuer, uses::Uses};
 
 /// The longest token that is looked at, in bytes.
 const MAX_TOKEN: usize = 8 * 1024;
@@ -40,9 +41,8 @@ struct Inner {
     uses: Arc<Uses>,
     directory: Arc<Directory>,
     clock: Arc<dyn Clock>,
-    issuer: String,
-    /// The origin of resources.
-    origin: String,
+    issuers: IssuerMode,
+    origins: Arc<Origins>,
     answers: Answers,
     /// By SHA-256 of the token. Successes only: a failure costs its sender, not a place.
     verified: Cache<[u8; 32], Arc<Verified>>,
@@ -58,7 +58,7 @@ impl Inner {
 
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard").field("origin", &self.0.origin).finish_non_exhaustive()
+        f.debug_struct("Guard").field("origin", &self.0.origins.mcp).finish_non_exhaustive()
     }
 }
 
@@ -81,12 +81,12 @@ impl Guard {
         uses: Arc<Uses>,
         directory: Arc<Directory>,
         clock: Arc<dyn Clock>,
-        issuer: String,
-        origin: String,
+        issuers: IssuerMode,
+        origins: Arc<Origins>,
     ) -> Self {
-        let answers = Answers::new(&origin);
+        let answers = Answers::new(&origins.mcp);
         let verified = Cache::builder().max_capacity(REMEMBERED).build();
-        Self(Arc::new(Inner { snapshot, uses, directory, clock, issuer, origin, answers, verified }))
+        Self(Arc::new(Inner { snapshot, uses, directory, clock, issuers, origins, answers, verified }))
     }
 
     /// Lets a request through, or answers it. `query` is the query of its URL.
@@ -141,8 +141,7 @@ impl Guard {
             return Ok(verified);
         }
         let keys = self.0.snapshot.keys();
-        let verified =
-            claims::verify(token, &keys, &self.0.issuer).ok_or(Refusal::BadToken("the token is not valid"))?;
+        let verified = claims::verify(token, &keys).ok_or(Refusal::BadToken("the token is not valid"))?;
         let verified = Arc::new(verified);
         self.0.verified.insert(key, Arc::clone(&verified));
         Ok(verified)
@@ -150,9 +149,12 @@ impl Guard {
 
     /// Checks what can change, against this request's resource.
     fn admit(&self, token: &Arc<Verified>, path: &ResourcePath) -> Result<Authorized, Refusal> {
-        let Inner { directory, clock, origin, .. } = &*self.0;
+        let Inner { directory, clock, issuers, origins, .. } = &*self.0;
         let now = clock.now().seconds();
-        if !is_resource(&token.audience, origin, path) {
+        if !is_issuer(&token.issuer, *issuers, &origins.auth, path) {
+            return Err(Refusal::BadToken("the token is another issuer's"));
+        }
+        if !is_resource(&token.audience, &origins.mcp, path) {
             return Err(Refusal::BadToken("the token is for another resource"));
         }
         if token.expires <= now - SKEW {

@@ -25,6 +25,7 @@ mod flow;
 mod follow;
 mod grants;
 mod guard;
+mod issuer;
 mod keys;
 mod leave;
 mod pages;
@@ -47,6 +48,7 @@ pub use crate::{
     config::{AuthConfig, DocumentRules, Lifetimes, RegistrationLimits},
     connect::Probe,
     guard::Guard,
+    issuer::IssuerMode,
     keys::{ANNOUNCED, KeyRotation, KeyRules, RotatedKey, SigningAlgorithm},
     parts::{Auth, AuthError, AuthParts},
     routes::{pages, routes},

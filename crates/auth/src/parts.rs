@@ -140,19 +140,14 @@ impl Auth {
             Arc::clone(&self.uses),
             Arc::clone(&self.directory),
             Arc::clone(&self.clock),
-            self.issuer().to_owned(),
-            self.origins.mcp.clone(),
+            self.config.issuers,
+            Arc::clone(&self.origins),
         )
     }
 
     /// CSRF tokens, for the console's forms too.
     pub fn csrf(&self) -> &Csrf {
         &self.csrf
-    }
-
-    /// The issuer: everything that names it takes it from here.
-    pub(crate) fn issuer(&self) -> &str {
-        &self.origins.auth
     }
 
     /// A fresh id.
@@ -186,6 +181,6 @@ impl Deref for Auth {
 
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Auth").field("issuer", &self.issuer()).finish_non_exhaustive()
+        f.debug_struct("Auth").field("origin", &self.origins.auth).finish_non_exhaustive()
     }
 }

@@ -28,6 +28,7 @@ use self::{
 use crate::{
     Auth,
     client::{self, hash},
+    issuer::Issuer,
     token::Failure,
 };
 
@@ -37,14 +38,19 @@ const MAX_BODY: usize = 64 * 1024;
 /// How deep a body may be nested.
 const MAX_DEPTH: usize = 8;
 
-pub(crate) async fn post(State(auth): State<Auth>, from: ClientAddress, request: Request) -> Response {
-    match register(&auth, from, request).await {
+pub(crate) async fn post(State(auth): State<Auth>, issuer: Issuer, from: ClientAddress, request: Request) -> Response {
+    match register(&auth, &issuer, from, request).await {
         Ok(registered) => registered,
         Err(failure) => failure.response(),
     }
 }
 
-async fn register(auth: &Auth, from: ClientAddress, request: Request) -> Result<Response, Failure> {
+async fn register(
+    auth: &Auth,
+    issuer: &Issuer,
+    from: ClientAddress,
+    request: Request,
+) -> Result<Response, Failure> {
     if !auth.config.registration.open {
         let why = "clients cannot register themselves here";
         return Err(Error::new(ErrorCode::AccessDenied, why).into());
@@ -57,7 +63,7 @@ async fn register(auth: &Auth, from: ClientAddress, request: Request) -> Result<
         tracing::warn!("clients register themselves faster than the whole installation allows");
         return Err(spent.into());
     }
-    create(auth, wanted).await
+    create(auth, issuer, wanted).await
 }
 
 /// What a registration asks for, if it can be had.
@@ -86,7 +92,7 @@ async fn body_of<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result
 
 /// Every registration gets an id of its own, also if another one says the same: ids that two share would
 /// let one act for the other.
-async fn create(auth: &Auth, wanted: Wanted) -> Result<Response, Failure> {
+async fn create(auth: &Auth, issuer: &Issuer, wanted: Wanted) -> Result<Response, Failure> {
     let now = auth.clock.now();
     let fresh = Fresh {
         secret: has_secret(wanted.auth_method).then(|| random_token(&*auth.entropy, "cs_")),
@@ -94,7 +100,7 @@ async fn create(auth: &Auth, wanted: Wanted) -> Result<Response, Failure> {
     };
     let client = Client {
         id: auth.id(),
-        client_id: random_token(&*auth.entropy, "c_"),
+        client_id: issuer.client_id(auth),
         origin: ClientOrigin::Dynamic,
         tenant: None,
         name: wanted.name,

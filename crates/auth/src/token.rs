@@ -20,7 +20,7 @@ use http_kit::{AWAY, ClientAddress, Spent};
 use protocol::oauth::{Error, ErrorCode, InvalidParams, Params, TokenResponse};
 use storage::{StorageError, repo::Client};
 
-use crate::{Auth, AuthError, client};
+use crate::{Auth, AuthError, client, issuer::Issuer};
 
 pub(crate) const PATH: &str = "/oauth/token";
 /// The longest body that is read.
@@ -82,25 +82,31 @@ const fn invalid_grant(why: &'static str) -> Failure {
     Failure::Error(Error::new(ErrorCode::InvalidGrant, why))
 }
 
-pub(crate) async fn post(State(auth): State<Auth>, from: ClientAddress, request: Request) -> Response {
+pub(crate) async fn post(State(auth): State<Auth>, issuer: Issuer, from: ClientAddress, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    match answer(&auth, from, &parts.headers, body).await {
+    match answer(&auth, &issuer, from, &parts.headers, body).await {
         Ok(tokens) => success(&tokens),
         Err(failure) => failure.response(),
     }
 }
 
-async fn answer(auth: &Auth, from: ClientAddress, headers: &HeaderMap, body: Body) -> Result<TokenResponse, Failure> {
+async fn answer(
+    auth: &Auth,
+    issuer: &Issuer,
+    from: ClientAddress,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<TokenResponse, Failure> {
     auth.token_requests.take(&from.neighbourhood().to_string()).await?;
     let form = form(headers, body).await?;
-    let client = client::authenticate(auth, headers, &form).await?;
-    grant(auth, &client, &form).await
+    let client = client::authenticate(auth, issuer, headers, &form).await?;
+    grant(auth, issuer, &client, &form).await
 }
 
-async fn grant(auth: &Auth, client: &Client, form: &Params) -> Result<TokenResponse, Failure> {
+async fn grant(auth: &Auth, issuer: &Issuer, client: &Client, form: &Params) -> Result<TokenResponse, Failure> {
     match form.get("grant_type") {
-        Some("authorization_code") => code::redeem(auth, client, form).await,
-        Some("refresh_token") => refresh::rotate(auth, client, form).await,
+        Some("authorization_code") => code::redeem(auth, issuer, client, form).await,
+        Some("refresh_token") => refresh::rotate(auth, issuer, client, form).await,
         Some(_) => Err(Error::new(ErrorCode::UnsupportedGrantType, "this grant_type is not supported").into()),
         None => Err(Error::new(ErrorCode::InvalidRequest, "the grant_type is missing").into()),
     }

@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use auth::IssuerMode;
 use http_kit::{
     Origins,
     outbound::{SocketRange, TrustAnchors},
@@ -32,6 +33,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where we are reached.
     pub origins: Origins,
+    /// How many issuers there are.
+    pub issuers: IssuerMode,
     /// The directory of the embedded store and of its master key.
     pub data: PathBuf,
     /// Where records and values are kept.

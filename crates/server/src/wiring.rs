@@ -134,7 +134,7 @@ pub(crate) fn builtins() -> Vec<Box<dyn Builtin>> {
 }
 
 fn auth_config(config: &Config) -> AuthConfig {
-    let mut auth = AuthConfig::default();
+    let mut auth = AuthConfig { issuers: config.issuers, ..AuthConfig::default() };
     auth.lifetimes.access = config.tokens.access;
     auth.lifetimes.code = config.tokens.code;
     auth.lifetimes.refresh_idle = config.tokens.refresh_idle;

@@ -4,14 +4,14 @@ use axum::{
 };
 use http::HeaderMap;
 use http_kit::{Fields, Problem};
-use model::{Resource, TenantId, random_token};
+use model::{GrantId, Resource, TenantId, random_token};
 use protocol::oauth::{AuthorizationResponse, DocumentUrl, ErrorCode};
 use storage::{
     StorageError,
-    repo::{Actor, Code, Grant, GrantState},
+    repo::{Actor, Client, Code, Grant, GrantState},
 };
 
-use super::page::check_csrf;
+use super::{memory, page::check_csrf};
 use crate::{
     Auth,
     access::Target,
@@ -19,6 +19,7 @@ use crate::{
     client::{self, hash},
     document::{self, For},
     flow::{self, Request, Stage, Transaction},
+    refusal::refusal,
     session::{BrowserSession, SignedIn},
 };
 
@@ -77,7 +78,10 @@ async fn allow(
     };
     let resource = match &transaction.request().resource {
         Some(resource) => Some(resource.clone()),
-        None => Resource::parse(&auth.origins.mcp, fields.text("resource")).ok().map(|(resource, _)| resource),
+        None => Resource::parse(&auth.origins.mcp, fields.text("resource"))
+            .ok()
+            .filter(|(_, path)| transaction.request().issuer.covers(path))
+            .map(|(resource, _)| resource),
     };
     let Some(resource) = resource else {
         return Err(Problem::bad_request("Choose the server that the application may use."));
@@ -91,9 +95,38 @@ async fn allow(
         ));
     }
     take(auth, &transaction).await?;
-    let code = authorize(auth, transaction.request(), &person, &target).await?;
-    let outcome = code.as_deref().ok_or((ErrorCode::AccessDenied, "the server is no longer open to the person"));
-    back(auth, session, transaction.request(), outcome).await
+    let request = transaction.request();
+    let Some((code, grant)) = authorize(auth, request, &person, &target, "grant.consented").await? else {
+        let gone = Err((ErrorCode::AccessDenied, "the server is no longer open to the person"));
+        return back(auth, session, request, gone).await;
+    };
+    if let Err(error) = note(auth, request, &person, &target, grant).await {
+        // The person has decided, and the grant is there. The code's redemption notes the use again, and what is
+        // not remembered is asked again.
+        tracing::warn!(error = &error as &dyn std::error::Error, "a decision cannot be noted");
+    }
+    back(auth, session, request, Ok(&code)).await
+}
+
+/// A code without a question, if the person agreed to exactly this before ([`memory`](super::memory)).
+pub(crate) async fn agreed_before(
+    auth: &Auth,
+    request: &Request,
+    client: &Client,
+    person: &SignedIn,
+    headers: &HeaderMap,
+) -> Result<Option<String>, Problem> {
+    let Some(resource) = &request.resource else { return Ok(None) };
+    let Some(target) = super::target(auth, person, resource).await? else { return Ok(None) };
+    if !memory::covers(auth, request, person, &target, headers).await.map_err(refusal)? {
+        return Ok(None);
+    }
+    let Some((code, grant)) = authorize(auth, request, person, &target, "grant.consent_remembered").await? else {
+        return Ok(None);
+    };
+    memory::renewed(auth, request, person, &target, grant).await?;
+    client::used(auth, client).await?;
+    Ok(Some(code))
 }
 
 /// Whether the client is what the page showed, and one that the tenant of the chosen server lets in.
@@ -110,7 +143,8 @@ async fn authorize(
     request: &Request,
     person: &SignedIn,
     target: &Target,
-) -> Result<Option<String>, Problem> {
+    action: &str,
+) -> Result<Option<(String, GrantId)>, Problem> {
     let (now, lifetimes) = (auth.clock.now(), auth.config.lifetimes);
     let access = auth.directory.token_policy(target.server.tenant).access.unwrap_or(lifetimes.access);
     let lives = if request.may_refresh { lifetimes.grant } else { lifetimes.code + access };
@@ -141,27 +175,29 @@ async fn authorize(
         used_at: None,
         failures: 0,
     };
-    let event = auth.audit(Actor::User(person.user.id), "grant.consented", grant.id).in_tenant(grant.tenant);
+    let event = auth.audit(Actor::User(person.user.id), action, grant.id).in_tenant(grant.tenant);
     let event = event.with(serde_json::json!({ "client": grant.client_id, "scopes": grant.scopes.to_string() }));
     match auth.repos.grants.authorize(&grant, &code, &event).await {
         Err(StorageError::Missing(_)) => return Ok(None),
         done => done?,
     }
-    if let Err(error) = note_use(auth, &request.client_id).await {
-        // The person has decided, and the grant is there. The code's redemption notes it again.
-        tracing::warn!(error = &error as &dyn std::error::Error, "a client's use cannot be noted");
-    }
-    Ok(Some(text))
+    Ok(Some((text, grant.id)))
 }
 
-async fn note_use(auth: &Auth, client_id: &str) -> storage::Result<()> {
-    if DocumentUrl::is_meant(client_id) {
-        return document::remember(auth, client_id).await;
+/// Notes that the client is used, and what the person decided.
+async fn note(
+    auth: &Auth,
+    request: &Request,
+    person: &SignedIn,
+    target: &Target,
+    grant: GrantId,
+) -> storage::Result<()> {
+    if DocumentUrl::is_meant(&request.client_id) {
+        document::remember(auth, &request.client_id).await?;
+    } else if let Some(client) = client::find(auth, &request.client_id).await? {
+        client::used(auth, &client).await?;
     }
-    match client::find(auth, client_id).await? {
-        Some(client) => client::used(auth, &client).await,
-        None => Ok(()),
-    }
+    memory::remember(auth, request, person, target, grant).await
 }
 
 /// Of several answers to one question, the first counts.
@@ -181,7 +217,7 @@ pub(crate) async fn back(
     if leads_to_our_host(auth, &request.redirect_uri) {
         session.end().await?;
     }
-    let response = AuthorizationResponse { issuer: auth.issuer(), state: request.state.as_deref(), outcome };
+    let response = AuthorizationResponse { issuer: request.issuer.url(), state: request.state.as_deref(), outcome };
     Ok(Redirect::to(&response.url(&request.redirect_uri)).into_response())
 }
 

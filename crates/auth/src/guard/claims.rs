@@ -49,6 +49,7 @@ struct TokenHeader<'a> {
 /// A token whose signature and form are right.
 #[derive(Debug)]
 pub(crate) struct Verified {
+    pub(super) issuer: Box<str>,
     pub(super) kid: Box<str>,
     pub(super) user: UserId,
     pub(super) audience: Box<str>,
@@ -67,7 +68,7 @@ pub(crate) struct Verified {
 
 /// Reads a token of ours; `None` for anything else. The algorithm comes from our key, never from the
 /// token: its `alg` must say the same.
-pub(super) fn verify(token: &str, keys: &KeySet, issuer: &str) -> Option<Verified> {
+pub(super) fn verify(token: &str, keys: &KeySet) -> Option<Verified> {
     let (message, signature) = token.rsplit_once('.')?;
     let (head, payload) = message.split_once('.')?;
     if payload.contains('.') {
@@ -87,7 +88,8 @@ pub(super) fn verify(token: &str, keys: &KeySet, issuer: &str) -> Option<Verifie
     }
     let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
     let claims: AccessClaims = serde_json::from_slice(&payload).ok()?;
-    (claims.iss == issuer).then(|| Verified {
+    Some(Verified {
+        issuer: claims.iss.into(),
         kid: head.kid.into(),
         user: claims.sub,
         audience: claims.aud.into(),

@@ -52,7 +52,8 @@ pub(super) async fn get(State(auth): State<Auth>, browser: BrowserSession, uri: 
     if browser.signed_in.is_some() && fields.get("again").is_none() {
         return Ok(Redirect::to(back.as_str()).into_response());
     }
-    page(&auth, browser, &back, "", None).await
+    // Whom an application expects. It fills the field in, and decides nothing.
+    page(&auth, browser, &back, fields.text("hint"), None).await
 }
 
 /// To a connection's provider.

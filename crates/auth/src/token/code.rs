@@ -10,6 +10,7 @@ use super::{Failure, invalid_grant, mint};
 use crate::{
     Auth,
     client::{self, hash},
+    issuer::Issuer,
 };
 
 /// A second redemption within this time is a client that did not get the first answer; later it is a
@@ -18,7 +19,12 @@ const RETRY: Duration = Duration::from_secs(10);
 /// A code that failed its checks this often is burned.
 const MAX_FAILURES: u32 = 5;
 
-pub(super) async fn redeem(auth: &Auth, client: &Client, form: &Params) -> Result<TokenResponse, Failure> {
+pub(super) async fn redeem(
+    auth: &Auth,
+    issuer: &Issuer,
+    client: &Client,
+    form: &Params,
+) -> Result<TokenResponse, Failure> {
     let missing = |why| Failure::Error(Error::new(ErrorCode::InvalidRequest, why));
     let text = form.get("code").ok_or_else(|| missing("the code is missing"))?;
     let verifier = form.get("code_verifier").ok_or_else(|| missing("the code_verifier is missing"))?;
@@ -28,7 +34,7 @@ pub(super) async fn redeem(auth: &Auth, client: &Client, form: &Params) -> Resul
     if code.failures >= MAX_FAILURES {
         return Err(invalid_grant("the code is not valid"));
     }
-    if let Err(failure) = check(auth, client, form, verifier, &code, &grant) {
+    if let Err(failure) = check(auth, issuer, client, form, verifier, &code, &grant) {
         // With S256 there is nothing to guess, so a failed check does not burn the code by itself: that
         // would let anybody who saw it end the sign-in.
         if code.used_at.is_none() {
@@ -50,6 +56,7 @@ pub(super) async fn redeem(auth: &Auth, client: &Client, form: &Params) -> Resul
 /// Compares everything that the code is bound to.
 fn check(
     auth: &Auth,
+    issuer: &Issuer,
     client: &Client,
     form: &Params,
     verifier: &str,
@@ -58,6 +65,9 @@ fn check(
 ) -> Result<(), Failure> {
     if grant.client_id != client.client_id {
         return Err(invalid_grant("the code is another client's"));
+    }
+    if mint::issuer_of(auth, grant)? != *issuer {
+        return Err(invalid_grant("the code is another issuer's"));
     }
     // OAuth 2.1 dropped the parameter; who sends it must send the right one (§10.2).
     if form.get("redirect_uri").is_some_and(|sent| sent != code.redirect_uri) {

@@ -3,7 +3,7 @@ use protocol::oauth::{Error, ErrorCode, Params, TokenResponse};
 use storage::repo::{Grant, Refresh, TokenHash};
 
 use super::{Failure, invalid_grant};
-use crate::{Auth, access, client::hash, guard::AccessClaims};
+use crate::{Auth, access, client::hash, guard::AccessClaims, issuer::Issuer};
 
 /// A fresh refresh token and its row. `token` is the access token that goes with it.
 pub(super) fn refresh_token(
@@ -44,7 +44,7 @@ pub(super) fn respond(
     let lives = auth.directory.token_policy(grant.tenant).access.unwrap_or(auth.config.lifetimes.access);
     let expires = (now + lives).min(grant.expires_at);
     let claims = AccessClaims {
-        iss: auth.issuer().to_owned(),
+        iss: issuer_of(auth, grant)?.url().to_owned(),
         sub: grant.user,
         aud: grant.resource.to_string(),
         client_id: grant.client_id.clone(),
@@ -65,6 +65,15 @@ pub(super) fn respond(
         scope: scopes.to_string(),
         refresh_token,
     })
+}
+
+/// Who issues tokens for a grant: the issuer of its resource, at whichever endpoint it was asked for.
+pub(super) fn issuer_of(auth: &Auth, grant: &Grant) -> Result<Issuer, Failure> {
+    match Resource::parse(&auth.origins.mcp, grant.resource.as_str()) {
+        Ok((_, path)) => Ok(Issuer::of(auth, &path)),
+        // The installation has moved since.
+        Err(_) => Err(invalid_grant("the grant no longer holds")),
+    }
 }
 
 /// Checks that the `resource` of a token request, if there is one, is the granted one (RFC 8707 §2.2).

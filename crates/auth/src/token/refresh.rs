@@ -10,6 +10,7 @@ use super::{Failure, invalid_grant, mint};
 use crate::{
     Auth,
     client::{self, hash},
+    issuer::Issuer,
 };
 
 /// How many tokens may replace one within the grace period: as many as processes of one person's client that
@@ -21,7 +22,12 @@ const LATER: Duration = Duration::from_secs(10);
 /// The order of checks is the defence. What proves nothing (an unknown token, another client's) ends nothing; what
 /// is wrong with the request leaves the token as it is; the last one is made by the store, in the transaction that
 /// replaces the token.
-pub(super) async fn rotate(auth: &Auth, client: &Client, form: &Params) -> Result<TokenResponse, Failure> {
+pub(super) async fn rotate(
+    auth: &Auth,
+    issuer: &Issuer,
+    client: &Client,
+    form: &Params,
+) -> Result<TokenResponse, Failure> {
     let missing = || Error::new(ErrorCode::InvalidRequest, "the refresh_token is missing");
     let text = form.get("refresh_token").ok_or_else(missing)?;
     let family = auth.repos.grants.refresh(&hash(text)).await?;
@@ -29,6 +35,9 @@ pub(super) async fn rotate(auth: &Auth, client: &Client, form: &Params) -> Resul
     let now = auth.clock.now();
     if grant.client_id != client.client_id {
         return Err(invalid_grant("the refresh token is another client's"));
+    }
+    if mint::issuer_of(auth, grant)? != *issuer {
+        return Err(invalid_grant("the refresh token is another issuer's"));
     }
     mint::check_resource(auth, form, &grant.resource)?;
     let asked = mint::narrowed(form, &token.scopes)?;

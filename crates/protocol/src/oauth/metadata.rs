@@ -83,6 +83,8 @@ impl From<AuthorizationServerMetadata> for OpenIdMetadata {
 pub struct ProtectedResourceMetadata {
     /// The resource, byte for byte as clients use it.
     pub resource: String,
+    /// What it is called: by its address, since this is said to everybody.
+    pub resource_name: String,
     /// The issuers whose tokens it takes.
     pub authorization_servers: Vec<String>,
     /// What its challenges ask for; never `offline_access`.
@@ -93,9 +95,10 @@ pub struct ProtectedResourceMetadata {
 
 impl ProtectedResourceMetadata {
     /// The document of a resource.
-    pub fn new(resource: &str, issuer: &str, scopes_supported: Vec<String>) -> Self {
+    pub fn new(resource: &str, resource_name: String, issuer: &str, scopes_supported: Vec<String>) -> Self {
         Self {
             resource: resource.to_owned(),
+            resource_name,
             authorization_servers: vec![issuer.to_owned()],
             scopes_supported,
             bearer_methods_supported: &["header"],

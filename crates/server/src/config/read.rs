@@ -36,6 +36,7 @@ pub(super) fn config(root: &mut Table<'_>, base: &Path, overrides: &Overrides) -
     let origins = origins(root, listen);
     let configured = root.optional::<PathBuf>("data").unwrap_or_else(|| "./portico-data".into());
     let data = overrides.data.clone().unwrap_or_else(|| base.join(configured));
+    let issuers = root.optional("issuer_mode").unwrap_or_default();
     let stores = stores(root, base, overrides);
     let storage_wait = span(root, "storage_wait", Duration::ZERO..HOUR, MINUTE);
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
@@ -52,6 +53,7 @@ pub(super) fn config(root: &mut Table<'_>, base: &Path, overrides: &Overrides) -
     Some(Config {
         listen: listen?,
         origins: origins?,
+        issuers,
         data,
         storage,
         redis,
