@@ -36,7 +36,7 @@ pub(super) async fn rotate(
     if grant.client_id != client.client_id {
         return Err(invalid_grant("the refresh token is another client's"));
     }
-    if mint::issuer_of(auth, grant)? != *issuer {
+    if mint::issuer_of(auth, &grant)? != *issuer {
         return Err(invalid_grant("the refresh token is another issuer's"));
     }
     mint::check_resource(auth, form, &grant.resource)?;
