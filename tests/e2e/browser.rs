@@ -26,6 +26,14 @@ impl Drop for Browser {
     }
 }
 
+/// Which browser: the three engines that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Chromium,
+    Firefox,
+    WebKit,
+}
+
 /// How long a page may take to show what is expected of it.
 const PATIENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(100);
@@ -55,11 +63,33 @@ const ARGUMENTS: [&str; 9] = [
 impl Browser {
     /// Opens a browser that has never been anywhere.
     pub(crate) async fn open() -> Result<Self> {
-        let mut capabilities = DesiredCapabilities::chrome();
-        for argument in ARGUMENTS {
-            capabilities.add_arg(argument)?;
-        }
-        let driver = WebDriver::new(settings::webdriver(), capabilities).await.context("Chromium")?;
+        Self::open_in(Engine::Chromium).await
+    }
+
+    /// Opens one of this engine.
+    pub(crate) async fn open_in(engine: Engine) -> Result<Self> {
+        let driver = match engine {
+            Engine::Chromium => {
+                let mut capabilities = DesiredCapabilities::chrome();
+                for argument in ARGUMENTS {
+                    capabilities.add_arg(argument)?;
+                }
+                WebDriver::new(settings::webdriver(), capabilities).await
+            }
+            Engine::Firefox => {
+                let mut capabilities = DesiredCapabilities::firefox();
+                capabilities.set_headless()?;
+                WebDriver::new(settings::firefox(), capabilities).await
+            }
+            Engine::WebKit => {
+                let mut capabilities = Capabilities::default();
+                let binary = format!("/usr/lib/{}-linux-gnu/webkit2gtk-4.1/MiniBrowser", std::env::consts::ARCH);
+                let options = serde_json::json!({ "binary": binary, "args": ["--automation"] });
+                capabilities.set("webkitgtk:browserOptions", options)?;
+                WebDriver::new(settings::webkit(), capabilities).await
+            }
+        };
+        let driver = driver.with_context(|| format!("{engine:?}"))?;
         driver.set_page_load_timeout(Duration::from_secs(30)).await?;
         Ok(Self { driver })
     }

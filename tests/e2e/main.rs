@@ -6,8 +6,10 @@
 mod browser;
 mod client;
 mod clients;
+mod conformance;
 mod console;
 mod crash;
+mod engines;
 mod portico;
 mod process;
 mod settings;

@@ -12,9 +12,19 @@ pub(crate) fn node() -> PathBuf {
     variable("NODE").into()
 }
 
-/// The address of the `WebDriver` server.
+/// The address of Chromium's `WebDriver` server.
 pub(crate) fn webdriver() -> String {
     variable("WEBDRIVER")
+}
+
+/// The address of Firefox's.
+pub(crate) fn firefox() -> String {
+    variable("FIREFOX")
+}
+
+/// The address of WebKit's.
+pub(crate) fn webkit() -> String {
+    variable("WEBKIT")
 }
 
 /// Where an environment of `xtask/src/environments.rs` is installed.

@@ -19,12 +19,12 @@ use crate::{
 };
 
 const CLIENT_ID: &str = "portico-at-the-provider";
-const SECRET: &str = "a secret that the provider gave out";
+pub(crate) const SECRET: &str = "a secret that the provider gave out";
 
-const BOBS: &str =
+pub(crate) const BOBS: &str =
     "[[tenant]]\nslug = \"bobs\"\nname = \"Bob's place\"\nmembers = [{ user = \"bob\", role = \"owner\" }]\n";
 
-fn registration(place: &Place, connection: &str) -> Registration {
+pub(crate) fn registration(place: &Place, connection: &str) -> Registration {
     Registration {
         client_id: CLIENT_ID.to_owned(),
         client_secret: SECRET.to_owned(),
@@ -37,7 +37,7 @@ fn parts() -> (Arc<dyn Clock>, Arc<dyn Entropy>) {
 }
 
 /// A connection, and a person in acme who signs in through it.
-fn declaration(id: &str, name: &str, addresses: &str, person: &str, subject: &str) -> String {
+pub(crate) fn declaration(id: &str, name: &str, addresses: &str, person: &str, subject: &str) -> String {
     format!(
         "[[user]]\nname = \"{person}\"\ndisplay_name = \"{person}\"\n\
          identities = [{{ connection = \"{id}\", subject = \"{subject}\" }}]\n\
@@ -46,7 +46,7 @@ fn declaration(id: &str, name: &str, addresses: &str, person: &str, subject: &st
     )
 }
 
-async fn github(place: &Place, accounts: Vec<Account>) -> Result<(GithubIdp, String)> {
+pub(crate) async fn github(place: &Place, accounts: Vec<Account>) -> Result<(GithubIdp, String)> {
     let (clock, entropy) = parts();
     let idp = GithubIdp::start(registration(place, "github"), accounts, clock, entropy).await?;
     let GithubIdp { authorize_url, token_url, api_url, .. } = &idp;
@@ -70,7 +70,7 @@ impl Browser {
     }
 
     /// Chooses an account on a provider's page.
-    async fn choose_account(&self, subject: &str) -> Result<()> {
+    pub(crate) async fn choose_account(&self, subject: &str) -> Result<()> {
         self.click(&format!("button[name=account][value='{subject}']")).await
     }
 

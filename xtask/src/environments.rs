@@ -23,7 +23,7 @@ enum Kind {
 }
 
 /// Every environment, as (name, folder below `tests`).
-const ALL: [(&str, &str, Kind); 8] = [
+const ALL: [(&str, &str, Kind); 9] = [
     ("fastmcp-client", "clients/fastmcp", Kind::Python),
     ("python-sdk", "clients/python-sdk", Kind::Python),
     ("ts-client", "clients/ts-client", Kind::Node),
@@ -32,6 +32,7 @@ const ALL: [(&str, &str, Kind); 8] = [
     ("fastmcp-server", "servers/fastmcp", Kind::Python),
     ("everything", "servers/everything", Kind::Node),
     ("oidc-provider", "idp/oidc-provider", Kind::Node),
+    ("conformance", "conformance", Kind::Node),
 ];
 
 /// The environments, installed: what the end-to-end tests need to know of each.

@@ -64,11 +64,23 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         filter: Vec<String>,
     },
+    /// A part of the conformance suite of MCP against the real binary; it is part of `e2e` too.
+    Conformance {
+        /// Which part.
+        part: Conformance,
+    },
     /// Benchmarks, on loopback, on a quiet machine; `docs/benchmarks.md` says what the figures mean.
     Bench {
         #[command(subcommand)]
         bench: bench::Bench,
     },
+}
+
+/// A part of the conformance suite.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Conformance {
+    /// The authorization server: its metadata and the code grant, in both versions of the protocol.
+    Authorization,
 }
 
 fn main() -> ExitCode {
@@ -93,6 +105,9 @@ fn run(task: Task) -> Result<bool> {
         Task::Bench { bench } => bench::run(&machine, bench),
         Task::Backends { filter } => Ok(backends::run(&machine, "backends", &filter)?.close()),
         Task::Soak => Ok(backends::run(&machine, "soak", &[])?.close()),
+        Task::Conformance { part: Conformance::Authorization } => {
+            Ok(e2e::run(&machine, &["conformance::authorization".to_owned()])?.close())
+        }
         Task::E2e { filter } => Ok(e2e::run(&machine, &filter)?.close()),
     }
 }

@@ -3,7 +3,10 @@
 use std::{fs, process::Stdio};
 
 use anyhow::{Context as _, Result};
-use services::{CHROMEDRIVER, CHROMIUM, POSTGRES, PYTHON, REDIS, VALKEY, answer, install, must, passes};
+use services::{
+    CHROMEDRIVER, CHROMIUM, FIREFOX, GECKODRIVER, POSTGRES, PYTHON, REDIS, VALKEY, WEBKIT, XVFB, answer, install, must,
+    passes,
+};
 
 use crate::{
     backends,
@@ -19,7 +22,7 @@ const NEXTEST: &str = "0.9.143";
 
 /// Installs what is missing, runs everything even after failures, closes with counts.
 pub(crate) fn run(machine: &Machine) -> Result<bool> {
-    install(&[PYTHON, POSTGRES, REDIS, VALKEY, CHROMIUM, CHROMEDRIVER])?;
+    install(&[PYTHON, POSTGRES, REDIS, VALKEY, CHROMIUM, CHROMEDRIVER, FIREFOX, GECKODRIVER, WEBKIT, XVFB])?;
     let mut tally = lint::run(machine)?;
     let servers = Servers::start()?;
     tally += nextest(machine, "ci", &[], |command| {

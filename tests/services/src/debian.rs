@@ -8,7 +8,7 @@ use crate::{
     caddy::{self, caddy_program},
     command::{answer, must},
     host::program,
-    valkey,
+    valkey, webdriver,
 };
 
 /// A program that tests run, and the package it comes in.
@@ -25,6 +25,20 @@ pub struct Package {
 pub const CHROMIUM: Package = Package::of("chromium", || program("chromium").is_some());
 /// What drives the browser.
 pub const CHROMEDRIVER: Package = Package::of("chromium-driver", || program("chromedriver").is_some());
+/// The second browser.
+pub const FIREFOX: Package = Package::of("firefox-esr", || program("firefox-esr").is_some());
+/// What drives it.
+pub const GECKODRIVER: Package = Package {
+    name: "geckodriver",
+    found: || webdriver::geckodriver_program().is_some(),
+    by: Some(webdriver::build_geckodriver),
+};
+/// The third browser, and what drives it.
+pub const WEBKIT: Package = Package::of("webkit2gtk-driver", || {
+    program("WebKitWebDriver").is_some() && webdriver::mini_browser().is_some()
+});
+/// The screen that it needs.
+pub const XVFB: Package = Package::of("xvfb", || program("Xvfb").is_some());
 /// The database server.
 pub const POSTGRES: Package = Package::of("postgresql", || postgres_programs().is_some());
 /// The cache server.

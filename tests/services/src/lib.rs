@@ -8,7 +8,6 @@
 //! Nothing is installed by starting a server: [`install`] does that, for `cargo xtask`.
 
 mod caddy;
-mod chromedriver;
 mod command;
 mod cut;
 mod debian;
@@ -20,15 +19,15 @@ mod redis;
 mod service;
 mod unpacked;
 mod valkey;
+mod webdriver;
 
 pub use crate::{
     caddy::caddy_program,
-    chromedriver::chromedriver,
     command::{answer, must, passes},
     cut::Cut,
     debian::{
-        CADDY, CHROMEDRIVER, CHROMIUM, DOCKER_COMPOSE, NGINX, POSTGRES, PYTHON, Package, REDIS, SHELLCHECK, VALKEY,
-        WRK, install, nginx_program, postgres_programs,
+        CADDY, CHROMEDRIVER, CHROMIUM, DOCKER_COMPOSE, FIREFOX, GECKODRIVER, NGINX, POSTGRES, PYTHON, Package, REDIS,
+        SHELLCHECK, VALKEY, WEBKIT, WRK, XVFB, install, nginx_program, postgres_programs,
     },
     host::{cache, program},
     port::Port,
@@ -36,4 +35,5 @@ pub use crate::{
     redis::{Cluster, Redis, Sentinel},
     service::Service,
     valkey::Valkey,
+    webdriver::{chromedriver, geckodriver, webkitdriver},
 };
