@@ -21,7 +21,8 @@ use crate::{
 const VERSIONS: [&str; 2] = ["2025-11-25", "2026-07-28"];
 /// How long the suite may take between two things that it says.
 const PATIENCE: Duration = Duration::from_secs(90);
-const SERVER: &str = "[[tenant.server]]\nslug = \"demo\"\nname = \"Demo\"\nupstream = { kind = \"builtin\", name = \"demo\" }\n";
+const SERVER: &str =
+    "[[tenant.server]]\nslug = \"demo\"\nname = \"Demo\"\nupstream = { kind = \"builtin\", name = \"demo\" }\n";
 
 /// A client that registered itself with the suite's callback.
 async fn register(portico: &Portico, callback: u16) -> Result<String> {

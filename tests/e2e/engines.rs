@@ -25,7 +25,8 @@ use crate::{
 
 /// RFC 7636, appendix B.
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-const SERVER: &str = "[[tenant.server]]\nslug = \"demo\"\nname = \"Demo\"\nupstream = { kind = \"builtin\", name = \"demo\" }\n";
+const SERVER: &str =
+    "[[tenant.server]]\nslug = \"demo\"\nname = \"Demo\"\nupstream = { kind = \"builtin\", name = \"demo\" }\n";
 
 /// An application on this computer. Its callback sends the browser on, as many do: that hop belongs to the chain
 /// behind the form as well.
@@ -40,7 +41,10 @@ impl Application {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let site = format!("http://localhost:{}", listener.local_addr()?.port());
         let router = Router::new()
-            .route("/callback", get(async |RawQuery(query): RawQuery| Redirect::to(&format!("/done?{}", query.unwrap_or_default()))))
+            .route(
+                "/callback",
+                get(async |RawQuery(query): RawQuery| Redirect::to(&format!("/done?{}", query.unwrap_or_default()))),
+            )
             .route("/done", get(async || Html("<!doctype html><title>Done</title><p>The application has its answer.")));
         let listener = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("a bound listener accepts");

@@ -3,6 +3,7 @@
 mod apply;
 mod architecture;
 mod at_rest;
+mod audited;
 mod backup;
 mod flow;
 mod isolation;

@@ -24,6 +24,7 @@ impl Auth {
             return Ok(false);
         }
         let event = self.audit(Actor::User(user), "grant.revoked", grant.id).in_tenant(grant.tenant);
+        let event = event.with(serde_json::json!({ "client": grant.client_id }));
         let ended = self.repos.grants.revoke(grant.id, self.clock.now(), &event).await?;
         self.sync().await;
         Ok(ended)

@@ -12,9 +12,7 @@ use storage::{
     repo::{Actor, AuditEvent, Repos},
 };
 
-use crate::{
-    AuthConfig, Guard, connect::Issuers, document::Documents, follow::Snapshot, signin::Attempts, uses::Uses,
-};
+use crate::{AuthConfig, Guard, connect::Issuers, document::Documents, follow::Snapshot, signin::Attempts, uses::Uses};
 
 /// What [`Auth`] is made of.
 #[derive(Clone, Debug)]

@@ -45,12 +45,7 @@ pub(crate) async fn post(State(auth): State<Auth>, issuer: Issuer, from: ClientA
     }
 }
 
-async fn register(
-    auth: &Auth,
-    issuer: &Issuer,
-    from: ClientAddress,
-    request: Request,
-) -> Result<Response, Failure> {
+async fn register(auth: &Auth, issuer: &Issuer, from: ClientAddress, request: Request) -> Result<Response, Failure> {
     if !auth.config.registration.open {
         let why = "clients cannot register themselves here";
         return Err(Error::new(ErrorCode::AccessDenied, why).into());
@@ -127,7 +122,7 @@ async fn create(auth: &Auth, issuer: &Issuer, wanted: Wanted) -> Result<Response
         tracing::warn!(alive = limits.alive, "the limit of self-registered clients is reached");
         return Err(Failure::Wait(limits.spared));
     }
-    Ok(registration(auth, client, &fresh, StatusCode::CREATED))
+    Ok(registration(issuer, client, &fresh, StatusCode::CREATED))
 }
 
 const fn has_secret(method: AuthMethod) -> bool {

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod backup;
 mod healthcheck;
 mod keys;
@@ -79,6 +80,9 @@ enum Command {
     /// Look at the keys, rotate them, and seal values anew
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Look at what was decided
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Destroy a tenant
     #[command(subcommand)]
     Tenant(tenant::Tenant),
@@ -165,6 +169,7 @@ pub fn run() -> ExitCode {
         Command::Restore(args) => backup::read(&args),
         Command::Config(ConfigCommand::Check(args)) => check(&args),
         Command::Keys(what) => keys::run(&what),
+        Command::Audit(what) => audit::run(&what),
         Command::Tenant(what) => tenant::run(&what),
         Command::Healthcheck(args) => healthcheck::run(&args),
     };

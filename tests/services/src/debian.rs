@@ -34,9 +34,8 @@ pub const GECKODRIVER: Package = Package {
     by: Some(webdriver::build_geckodriver),
 };
 /// The third browser, and what drives it.
-pub const WEBKIT: Package = Package::of("webkit2gtk-driver", || {
-    program("WebKitWebDriver").is_some() && webdriver::mini_browser().is_some()
-});
+pub const WEBKIT: Package =
+    Package::of("webkit2gtk-driver", || program("WebKitWebDriver").is_some() && webdriver::mini_browser().is_some());
 /// The screen that it needs.
 pub const XVFB: Package = Package::of("xvfb", || program("Xvfb").is_some());
 /// The database server.

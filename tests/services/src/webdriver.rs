@@ -1,10 +1,6 @@
 //! WebDriver servers. Browsers that their sessions leave behind end with them.
 
-use std::{
-    net::TcpStream,
-    path::PathBuf,
-    process::Command,
-};
+use std::{net::TcpStream, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
 

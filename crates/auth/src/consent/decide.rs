@@ -49,7 +49,11 @@ async fn deny(auth: &Auth, transaction: Transaction, session: BrowserSession) ->
     take(auth, &transaction).await?;
     let request = transaction.request();
     let actor = session.signed_in.as_ref().map_or(Actor::Anonymous, |person| Actor::User(person.user.id));
-    auth.repos.audit.append(&auth.audit(actor, "authorization.denied", &request.client_id)).await?;
+    let mut event = auth.audit(actor, "authorization.denied", &request.client_id);
+    if let Some(tenant) = request.resource.as_ref().and_then(|resource| super::tenant_of(auth, resource)) {
+        event = event.in_tenant(tenant);
+    }
+    auth.repos.audit.append(&event).await?;
     let outcome = Err((ErrorCode::AccessDenied, "the person did not allow it"));
     back(auth, session, request, outcome).await
 }

@@ -15,10 +15,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use model::{GrantId, Resource, ScopeSet, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
-use storage::{
-    Collection, Durability, Keep, Keys, Lifetime, Owner, Stored, Values,
-    repo::GrantState,
-};
+use storage::{Collection, Durability, Keep, Keys, Lifetime, Owner, Stored, Values, repo::GrantState};
 
 use crate::{Auth, access, flow::Request, session::SignedIn};
 

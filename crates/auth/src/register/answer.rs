@@ -8,7 +8,7 @@ use storage::repo::{ApplicationType, Client, ClientKeys};
 use zeroize::Zeroizing;
 
 use super::PATH;
-use crate::Auth;
+use crate::issuer::Issuer;
 
 /// The secrets of an answer. They are stored hashed, so they are known only while they are new, or while the
 /// client itself has just presented them.
@@ -20,8 +20,8 @@ pub(super) struct Fresh {
 }
 
 /// The registration as it is now (RFC 7591 §3.2.1, RFC 7592 §3).
-pub(super) fn registration(auth: &Auth, client: Client, fresh: &Fresh, status: StatusCode) -> Response {
-    let body = describe(auth, client, fresh);
+pub(super) fn registration(issuer: &Issuer, client: Client, fresh: &Fresh, status: StatusCode) -> Response {
+    let body = describe(issuer, client, fresh);
     let body = Zeroizing::new(serde_json::to_vec(&body).expect("a registration is plain JSON"));
     let mut response = (status, body.to_vec()).into_response();
     let headers = response.headers_mut();
@@ -31,7 +31,7 @@ pub(super) fn registration(auth: &Auth, client: Client, fresh: &Fresh, status: S
     response
 }
 
-fn describe(auth: &Auth, client: Client, fresh: &Fresh) -> RegistrationResponse {
+fn describe(issuer: &Issuer, client: Client, fresh: &Fresh) -> RegistrationResponse {
     let mut grant_types = vec!["authorization_code"];
     if client.may_refresh {
         grant_types.push("refresh_token");
@@ -42,7 +42,7 @@ fn describe(auth: &Auth, client: Client, fresh: &Fresh) -> RegistrationResponse 
         ClientKeys::At(uri) => (None, Some(uri)),
     };
     RegistrationResponse {
-        registration_client_uri: format!("{}{PATH}/{}", auth.issuer(), client.client_id),
+        registration_client_uri: format!("{}{PATH}/{}", issuer.url(), client.client_id),
         registration_access_token: fresh.token.clone(),
         client_id: client.client_id,
         client_id_issued_at: client.created_at.seconds(),

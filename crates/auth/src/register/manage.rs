@@ -27,48 +27,58 @@ use super::{
 use crate::{
     Auth,
     client::{self, hash},
+    issuer::Issuer,
     token::Failure,
 };
 
 pub(crate) const MANAGE_PATH: &str = "/oauth/register/{client_id}";
 
+/// The registration that a path names; of whose issuer, the path says as well.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Named {
+    client_id: String,
+}
+
 pub(crate) async fn get(
     State(auth): State<Auth>,
+    issuer: Issuer,
     from: ClientAddress,
-    Path(client_id): Path<String>,
+    Path(Named { client_id }): Path<Named>,
     headers: HeaderMap,
 ) -> Response {
-    match authenticate(&auth, from, &client_id, &headers).await {
-        Ok((client, token)) => registration(&auth, client, &Fresh { secret: None, token }, StatusCode::OK),
+    match authenticate(&auth, &issuer, from, &client_id, &headers).await {
+        Ok((client, token)) => registration(&issuer, client, &Fresh { secret: None, token }, StatusCode::OK),
         Err(refused) => refused,
     }
 }
 
 pub(crate) async fn put(
     State(auth): State<Auth>,
+    issuer: Issuer,
     from: ClientAddress,
-    Path(client_id): Path<String>,
+    Path(Named { client_id }): Path<Named>,
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let (client, _) = match authenticate(&auth, from, &client_id, &parts.headers).await {
+    let (client, _) = match authenticate(&auth, &issuer, from, &client_id, &parts.headers).await {
         Ok(found) => found,
         Err(refused) => return refused,
     };
     let changed = async {
         let body: Value = body_of(&parts.headers, body).await?;
-        change(&auth, client, &body).await
+        change(&auth, &issuer, client, &body).await
     };
     changed.await.unwrap_or_else(Failure::response)
 }
 
 pub(crate) async fn delete(
     State(auth): State<Auth>,
+    issuer: Issuer,
     from: ClientAddress,
-    Path(client_id): Path<String>,
+    Path(Named { client_id }): Path<Named>,
     headers: HeaderMap,
 ) -> Response {
-    let client = match authenticate(&auth, from, &client_id, &headers).await {
+    let client = match authenticate(&auth, &issuer, from, &client_id, &headers).await {
         Ok((client, _)) => client,
         Err(refused) => return refused,
     };
@@ -86,6 +96,7 @@ pub(crate) async fn delete(
 /// The client whose registration token the request has, and that token; or the answer to everybody else.
 async fn authenticate(
     auth: &Auth,
+    issuer: &Issuer,
     from: ClientAddress,
     client_id: &str,
     headers: &HeaderMap,
@@ -100,7 +111,7 @@ async fn authenticate(
     };
     // The token of a client that is not there is compared as well: the answer takes as long.
     let hashed = hash(token.unwrap_or_default());
-    let client = found.filter(|client| client.origin == ClientOrigin::Dynamic);
+    let client = found.filter(|client| client.origin == ClientOrigin::Dynamic && issuer.has_client(auth, client));
     let expected = client.as_ref().and_then(|client| client.registration_hash);
     let proved = bool::from(hashed.ct_eq(&expected.unwrap_or_default())) && expected.is_some();
     match (client, token) {
@@ -122,7 +133,7 @@ fn refused() -> Response {
 }
 
 /// Writes a whole new registration over the old one, with a new token.
-async fn change(auth: &Auth, client: Client, body: &Value) -> Result<Response, Failure> {
+async fn change(auth: &Auth, issuer: &Issuer, client: Client, body: &Value) -> Result<Response, Failure> {
     let unreadable = |_| Error::new(ErrorCode::InvalidClientMetadata, "the body is not client metadata");
     let request: RegistrationRequest = serde_json::from_value(body.clone()).map_err(unreadable)?;
     let management: RegistrationManagement = serde_json::from_value(body.clone()).map_err(unreadable)?;
@@ -156,7 +167,7 @@ async fn change(auth: &Auth, client: Client, body: &Value) -> Result<Response, F
     let event = auth.audit(Actor::Client(changed.client_id.clone()), "client.changed", &changed.client_id);
     let event = event.with(serde_json::json!({ "name": changed.name, "redirect_uris": changed.redirect_uris }));
     if auth.repos.clients.replace(&changed, expected.as_ref(), &event).await? {
-        Ok(registration(auth, changed, &fresh, StatusCode::OK))
+        Ok(registration(issuer, changed, &fresh, StatusCode::OK))
     } else {
         // Another change was faster, and the token of this one is no longer valid.
         Ok(refused())
