@@ -49,6 +49,7 @@ pub(crate) const ROUTES: &[(&str, &str)] = &[
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/nowhere"),
+    ("POST", "/nowhere"),
     ("POST", "/t/acme/demo/mcp"),
     ("POST", "/t/acme/absent/mcp"),
 ];
@@ -113,6 +114,23 @@ async fn anonymous_callers_cannot_tell_servers_from_nothing() {
         pages.push(bytes(&app.browser().get(path).await.expect(303), path));
     }
     assert!(pages.iter().all(|page| *page == pages[0]), "{pages:#?}");
+}
+
+#[tokio::test]
+async fn there_is_nothing_at_an_address_that_is_none_whatever_is_sent() {
+    let app = TestApp::new().await;
+    for actor in ["anonymous", "owen"] {
+        let mut browser = if actor == "anonymous" { app.browser() } else { app.signed_in(actor).await };
+        let opened = bytes(&browser.get("/nowhere").await.expect(404), "/nowhere");
+        for headers in [&[][..], &[("origin", "https://evil.example")], &[("origin", "null")]] {
+            for method in [Method::POST, Method::PUT, Method::DELETE] {
+                // A program's, which reads JSON: the page is for who asks for one.
+                let html = [headers, &[("accept", "text/html")]].concat();
+                let answer = browser.send(method, "/nowhere", &html, "a=b").await.expect(404);
+                assert_eq!(bytes(&answer, "/nowhere"), opened, "{actor} {headers:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ pub use crate::{
     issuer::IssuerMode,
     keys::{ANNOUNCED, KeyRotation, KeyRules, RotatedKey, SigningAlgorithm},
     parts::{Auth, AuthError, AuthParts},
-    routes::{pages, routes},
+    routes::{pages, plain_pages, routes},
     session::{Browser, SignedIn},
     signin::{Offered, Setup, SetupLink, login_path},
     watch::Watch,

@@ -58,10 +58,14 @@ fn forms(auth: &Auth, routes: Router<Auth>) -> Router<Auth> {
 /// become pages, answers get the headers of pages, a form has to come from a page of ours, and there is a
 /// session.
 pub fn pages<S: Clone + Send + Sync + 'static>(auth: &Auth, routes: Router<S>) -> Router<S> {
-    let origins = || Arc::clone(&auth.origins);
+    let guard = middleware::from_fn_with_state(Arc::clone(&auth.origins), same_origin_guard);
+    plain_pages(auth, routes.layer(session_layer(auth)).layer(guard))
+}
+
+/// Pages that know nobody and write nothing, such as the one for what is not there: without a session, and
+/// without asking where a form came from.
+pub fn plain_pages<S: Clone + Send + Sync + 'static>(auth: &Auth, routes: Router<S>) -> Router<S> {
     routes
-        .layer(session_layer(auth))
-        .layer(middleware::from_fn_with_state(origins(), same_origin_guard))
         .layer(middleware::from_fn(problem_pages))
-        .layer(middleware::from_fn_with_state(origins(), page_headers))
+        .layer(middleware::from_fn_with_state(Arc::clone(&auth.origins), page_headers))
 }

@@ -75,7 +75,9 @@ pub fn routes(web: Web) -> Router {
         .route(paths::REVIEW, get(review::get).post(review::post))
         .route(paths::GRANTS, get(grants::get))
         .route(paths::REVOKE, get(grants::revoke_get).post(grants::revoke_post))
-        .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed());
-    auth::pages(&web.auth, pages).with_state(web).merge(stylesheet::routes())
+    // Whatever is sent to an address that is none, there is nothing there: no form to be told about.
+    let absent = Router::new().fallback(async || Problem::not_found());
+    let absent = auth::plain_pages(&web.auth, absent);
+    auth::pages(&web.auth, pages).merge(absent).with_state(web).merge(stylesheet::routes())
 }

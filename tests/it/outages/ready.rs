@@ -59,6 +59,7 @@ pub(super) const ROWS: &[&str] = &[
     "nobody GET /static/portico.svg",
     "nobody GET /nowhere",
     "owen GET /nowhere",
+    "nobody POST /nowhere",
     "program GET /healthz",
     "program GET /readyz",
     "program GET /readyz?for=calls",
