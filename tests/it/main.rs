@@ -8,6 +8,7 @@ mod backup;
 mod flow;
 mod isolation;
 mod issuers;
+mod logs;
 mod migrations;
 mod outages;
 mod requests;

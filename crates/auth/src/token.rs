@@ -16,7 +16,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use http_kit::{AWAY, ClientAddress, Spent};
+use http_kit::{AWAY, ClientAddress, Spent, put_off};
 use protocol::oauth::{Error, ErrorCode, InvalidParams, Params, TokenResponse};
 use storage::{StorageError, repo::Client};
 
@@ -158,6 +158,7 @@ impl Failure {
             Self::Storage(_) => Error::new(ErrorCode::ServerError, "something went wrong on our side"),
         };
         match &self {
+            Self::Storage(source @ StorageError::Unavailable(_)) => put_off(source),
             Self::Storage(source) => {
                 tracing::error!(error = source as &dyn std::error::Error, "no token: the store failed");
             }

@@ -1,5 +1,5 @@
 //! What every HTTP surface shares: problems, origins, cookies, CSRF tokens, the headers of pages, request
-//! ids, the client's address, throttling, strict form fields, the guarded outbound client.
+//! ids, the client's address, throttling, bounded log lines, strict form fields, the guarded outbound client.
 //!
 //! Invariants:
 //! - Public URLs come from [`Origins`], which configuration fixes, never from `Host` or `X-Forwarded-*`.
@@ -20,6 +20,7 @@ mod page_headers;
 mod problem;
 mod request_id;
 mod same_origin;
+mod seldom;
 pub mod stylesheet;
 mod throttle;
 
@@ -30,8 +31,9 @@ pub use crate::{
     fields::{Fields, InvalidFields},
     origins::{InvalidOrigin, Origins},
     page_headers::page_headers,
-    problem::{AWAY, Problem, problem_pages},
+    problem::{AWAY, Problem, problem_pages, put_off},
     request_id::{RequestIds, request_id},
     same_origin::same_origin_guard,
+    seldom::Seldom,
     throttle::{Limit, Throttle},
 };

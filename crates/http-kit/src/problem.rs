@@ -12,6 +12,8 @@ use model::RequestId;
 use serde::Serialize;
 use storage::StorageError;
 
+use crate::Seldom;
+
 /// When to try again while a store is away: about as long as one takes to start again.
 pub const AWAY: Duration = Duration::from_secs(5);
 
@@ -136,7 +138,7 @@ impl From<StorageError> for Problem {
             | StorageError::Taken(_)
             | StorageError::Newer(_)
             | StorageError::Missing(_)
-            | StorageError::WrongMasterKey => Self::internal(error),
+            | StorageError::WrongMasterKey { .. } => Self::internal(error),
         }
     }
 }
@@ -150,6 +152,16 @@ impl From<askama::Error> for Problem {
 /// Whole seconds, rounded up, at least one.
 fn seconds(duration: Duration) -> u64 {
     duration.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1)
+}
+
+/// Notes that a request was put off because something is away. That it is away is logged by who watches it, once; of
+/// the requests, which anybody can send, there is a line now and then.
+pub fn put_off(error: &(dyn Error + 'static)) {
+    static LINES: Seldom = Seldom::new(Duration::from_secs(10));
+    match LINES.pass() {
+        Some(unlogged) => tracing::warn!(error, unlogged, "a request was put off"),
+        None => tracing::debug!(error, "a request was put off"),
+    }
 }
 
 /// The public part of a problem, kept on the answer so that [`problem_pages`] can make a page of it.
@@ -168,8 +180,10 @@ struct Body<'a> {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         if let Some(source) = &self.source {
-            let error = &**source as &dyn Error;
-            if self.status.is_server_error() {
+            let error = &**source as &(dyn Error + 'static);
+            if self.status == StatusCode::SERVICE_UNAVAILABLE {
+                put_off(error);
+            } else if self.status.is_server_error() {
                 tracing::error!(error, code = self.code, "request failed");
             } else {
                 tracing::warn!(error, code = self.code, "request refused");

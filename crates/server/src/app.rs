@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{Request, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
-use http_kit::{ClientAddress, Origins, Problem};
+use http_kit::{ClientAddress, Origins, Problem, Seldom};
 use ipnet::IpNet;
 use model::ResourcePath;
 use router::Gateway;
@@ -103,7 +103,7 @@ impl App {
         if pages || metadata || for_balancers {
             return Box::pin(page(Arc::clone(&self.0), request, peer));
         }
-        let refused = if mcp { Problem::not_found() } else { misdirected(&self.0.address) };
+        let refused = if mcp { Problem::not_found() } else { misdirected(&request, &self.0.address, peer) };
         Box::pin(async { Ok(refused.into_response().map(Body::Page)) })
     }
 
@@ -131,8 +131,21 @@ impl fmt::Debug for App {
     }
 }
 
-/// RFC 9110 §15.5.20. Says where to go instead, for whoever typed `localhost` for `127.0.0.1`.
-fn misdirected(address: &str) -> Problem {
+/// RFC 9110 §15.5.20. Says where to go instead, for whoever typed `localhost` for `127.0.0.1`; and to the log what was
+/// asked for, for whoever set `base_url` to something else than people use.
+fn misdirected<B>(request: &Request<B>, address: &str, peer: IpAddr) -> Problem {
+    static LINES: Seldom = Seldom::new(Duration::from_secs(60));
+    let host = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+    let host =
+        host.or_else(|| request.headers().get(header::HOST).map(http::HeaderValue::as_bytes)).unwrap_or_default();
+    // What was sent, so that a strange one can be told; and not all of it, if it is long.
+    let host = host[..host.len().min(100)].escape_ascii();
+    match LINES.pass() {
+        Some(unlogged) => {
+            tracing::warn!(%host, %peer, served = address, unlogged, "a request for another host was refused")
+        }
+        None => tracing::debug!(%host, %peer, served = address, "a request for another host was refused"),
+    }
     let message = format!("This host is not one that is served here. Portico is at {address}");
     Problem::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", message)
 }
@@ -155,13 +168,20 @@ where
             http.request.method = %method, http.route = "/t/{tenant}/{server}/mcp", http.response.status_code = status,
             duration_ms, tenant.slug = %path.tenant, server.slug = %path.server, "exchange"
         ),
-        _ if status >= 500 => tracing::warn!(
-            http.request.method = %method, http.route = "/t/{tenant}/{server}/mcp", http.response.status_code = status,
-            duration_ms, "exchange failed"
-        ),
+        _ if status >= 500 => failed(&method, status, duration_ms),
         _ => {}
     }
     Ok(response)
+}
+
+/// A line for an exchange that failed; for those that are put off, which whoever has no token can cause, now and then.
+fn failed(method: &http::Method, status: u16, duration_ms: u128) {
+    static PUT_OFF: Seldom = Seldom::new(Duration::from_secs(10));
+    let Some(unlogged) = (if status == 503 { PUT_OFF.pass() } else { Some(0) }) else { return };
+    tracing::warn!(
+        http.request.method = %method, http.route = "/t/{tenant}/{server}/mcp", http.response.status_code = status,
+        duration_ms, unlogged, "exchange failed"
+    );
 }
 
 async fn page<B>(app: Arc<Inner>, mut request: Request<B>, peer: IpAddr) -> Result<Response<Body>, Infallible>
