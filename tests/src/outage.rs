@@ -90,8 +90,8 @@ impl Outage {
         let cached = Arc::clone(&volatile) as Arc<dyn KeyValue>;
         store.kv = Arc::new(Split::new(durable, volatile));
         let records = Probe::Records(Arc::clone(&store.repos.changes));
-        store.backends =
-            vec![Backend { name: "postgres", probe: records }, Backend { name: "redis", probe: Probe::Values(cached) }];
+        let backend = |name, probe| Backend { name, place: "a switch".to_owned(), probe };
+        store.backends = vec![backend("postgres", records), backend("redis", Probe::Values(cached))];
         store
     }
 }
@@ -185,6 +185,7 @@ switched! {
     Tenants {
         fn tenant(id: TenantId) -> Option<Tenant>;
         fn by_slug(slug: &TenantSlug) -> Option<Tenant>;
+        fn is_tombstone(slug: &TenantSlug) -> bool;
         fn list(after: Option<TenantId>, limit: u32) -> Vec<Tenant>;
         fn create(tenant: &Tenant, members: &[Member], audit: &AuditEvent) -> ();
         fn update(tenant: &Tenant, audit: &AuditEvent) -> ();
@@ -201,6 +202,7 @@ switched! {
     Servers {
         fn server(tenant: TenantId, id: ServerId) -> Option<Server>;
         fn by_slug(tenant: TenantId, slug: &ServerSlug) -> Option<Server>;
+        fn is_tombstone(tenant: TenantId, slug: &ServerSlug) -> bool;
         fn list(tenant: TenantId, after: Option<&ServerSlug>, limit: u32) -> Vec<Server>;
         fn revision(tenant: TenantId, id: RevisionId) -> Option<ServerRevision>;
         fn revisions(

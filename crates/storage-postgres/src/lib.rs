@@ -20,6 +20,7 @@ mod clients;
 mod columns;
 mod connections;
 mod database;
+mod failure;
 mod feed;
 mod grants;
 mod key_value;

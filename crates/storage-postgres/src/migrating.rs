@@ -9,7 +9,7 @@ use sqlx::{
 use storage::{Result, StorageError};
 use tokio::time::timeout;
 
-use crate::{database::Database, failed, options::PostgresOptions};
+use crate::{database::Database, failed, failure, options::PostgresOptions};
 
 /// How long a run may take, waiting for another one included.
 const LIMIT: Duration = Duration::from_mins(10);
@@ -51,7 +51,7 @@ pub struct Migrated {
 
 /// Applies what is missing, under a lock of the database that everybody who migrates takes.
 pub(crate) async fn migrate(options: &PostgresOptions, schema: &Schema) -> Result<Migrated> {
-    let late = |_| StorageError::unavailable(sqlx::Error::PoolTimedOut);
+    let late = |_| failed(sqlx::Error::PoolTimedOut);
     let connect = options.patient()?;
     let mut connection = timeout(options.acquire, connect.connect()).await.map_err(late)?.map_err(failed)?;
     // Most starts find nothing to do, and need neither the lock nor patience.
@@ -150,6 +150,8 @@ impl Schema {
             MigrateError::VersionMissing(version) if version > self.newest() => self.newer(version),
             MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => other(),
             MigrateError::Dirty(_) => interrupted(),
+            MigrateError::Execute(error) => failed(error),
+            MigrateError::ExecuteMigration(error, version) => failure::of_migration(version, error),
             other => StorageError::unavailable(other),
         }
     }

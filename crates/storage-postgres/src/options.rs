@@ -28,13 +28,27 @@ impl PostgresOptions {
         self.parse().map(drop)
     }
 
+    /// Where it is and who we are there, for people: no password.
+    pub fn place(&self) -> std::result::Result<String, InvalidUrl> {
+        let options = self.parse()?;
+        let user = options.get_username();
+        let database = options.get_database().unwrap_or(user);
+        let host = match options.get_socket() {
+            Some(socket) => socket.display().to_string(),
+            None => format!("{}:{}", options.get_host(), options.get_port()),
+        };
+        Ok(format!("database {database} at {host}, as {user}"))
+    }
+
     /// For statements that have all the time they need: migrations.
     pub(crate) fn patient(&self) -> Result<PgConnectOptions> {
-        Ok(self.parse().map_err(StorageError::unavailable)?.options([
+        Ok(self.parse().map_err(StorageError::refused)?.options([
             // A client that was cut off must not leave a lock behind for long.
             ("idle_in_transaction_session_timeout", "10s"),
             ("tcp_keepalives_idle", "10"),
             ("tcp_keepalives_interval", "5"),
+            // Not that a table is there already, which is how migrations find out.
+            ("client_min_messages", "warning"),
         ]))
     }
 
@@ -88,5 +102,9 @@ mod tests {
         }
         let options = PostgresOptions::new(Secret::new("postgres://u:hunter2@db/portico".to_owned()));
         assert!(!format!("{options:?}").contains("hunter2"));
+        assert_eq!(options.place().as_deref(), Ok("database portico at db:5432, as u"));
+        let socket =
+            PostgresOptions::new(Secret::new("postgresql://u:hunter2@/portico?host=/run/postgresql".to_owned()));
+        assert_eq!(socket.place().as_deref(), Ok("database portico at /run/postgresql, as u"));
     }
 }

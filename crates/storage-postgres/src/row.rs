@@ -15,7 +15,7 @@ use uuid::Uuid;
 pub(crate) fn failed(error: sqlx::Error) -> StorageError {
     match error.as_database_error() {
         Some(database) if database.is_foreign_key_violation() => StorageError::Missing("what this belongs to"),
-        _ => StorageError::unavailable(error),
+        _ => crate::failure::unavailable(error),
     }
 }
 

@@ -148,6 +148,15 @@ impl Servers for Postgres {
         row.map(ServerRow::parse).transpose()
     }
 
+    async fn is_tombstone(&self, tenant: TenantId, slug: &ServerSlug) -> Result<bool> {
+        let (tenant, slug) = (tenant.uuid(), slug.as_str());
+        let state = sqlx::query_scalar!("SELECT state FROM server_slug WHERE tenant = $1 AND slug = $2", tenant, slug)
+            .fetch_optional(self.read())
+            .await
+            .map_err(failed)?;
+        Ok(state.as_deref() == Some("tombstone"))
+    }
+
     async fn list(&self, tenant: TenantId, after: Option<&ServerSlug>, limit: u32) -> Result<Vec<Server>> {
         let rows = sqlx::query_as!(
             ServerRow,

@@ -93,6 +93,14 @@ impl Tenants for Postgres {
         row.map(TenantRow::parse).transpose()
     }
 
+    async fn is_tombstone(&self, slug: &TenantSlug) -> Result<bool> {
+        let state = sqlx::query_scalar!("SELECT state FROM tenant_slug WHERE slug = $1", slug.as_str())
+            .fetch_optional(self.read())
+            .await
+            .map_err(failed)?;
+        Ok(state.as_deref() == Some("tombstone"))
+    }
+
     async fn list(&self, after: Option<TenantId>, limit: u32) -> Result<Vec<Tenant>> {
         let rows = sqlx::query_as!(
             TenantRow,

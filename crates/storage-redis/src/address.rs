@@ -1,4 +1,4 @@
-use fred::types::config::{Config, ServerConfig, TlsConfig, TlsHostMapping};
+use fred::types::config::{Config, Server, ServerConfig, TlsConfig, TlsHostMapping};
 use model::Secret;
 
 use crate::tls;
@@ -56,6 +56,27 @@ impl RedisOptions {
         if (1..=MOST).contains(&self.pool) { Ok(()) } else { Err(InvalidOptions::Pool) }
     }
 
+    /// Where it is and who we are there, for people: no password.
+    pub fn place(&self) -> Result<String, InvalidOptions> {
+        let config = self.config()?;
+        let all = |hosts: &[Server]| {
+            let hosts: Vec<_> = hosts.iter().map(|server| format!("{}:{}", server.host, server.port)).collect();
+            hosts.join(", ")
+        };
+        let server = match &config.server {
+            ServerConfig::Centralized { server } => all(std::slice::from_ref(server)),
+            ServerConfig::Clustered { hosts, .. } => format!("cluster of {}", all(hosts)),
+            ServerConfig::Sentinel { hosts, service_name, .. } => {
+                format!("{service_name}, by the sentinels {}", all(hosts))
+            }
+            ServerConfig::Unix { path } => path.display().to_string(),
+        };
+        let database = config.database.map(|database| format!(", database {database}")).unwrap_or_default();
+        let user = config.username.as_ref().map(|user| format!(", as {user}")).unwrap_or_default();
+        let tls = if config.tls.is_some() { ", over TLS" } else { "" };
+        Ok(format!("{server}{database}{user}{tls}"))
+    }
+
     /// For the client.
     pub(crate) fn config(&self) -> Result<Config, InvalidOptions> {
         let (scheme, rest) = self.url.expose().split_once("://").ok_or(InvalidOptions::Scheme)?;
@@ -93,5 +114,31 @@ fn hostnames(server: &ServerConfig) -> TlsHostMapping {
             TlsHostMapping::DefaultHost
         }
         _ => TlsHostMapping::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_is_told_without_a_password() {
+        let place = |url: &str| {
+            let url = Secret::new(url.to_owned());
+            RedisOptions { url, pool: 1, ca: None, prefix: "portico".to_owned() }.place()
+        };
+        for (url, told) in [
+            ("redis://cache", "cache:6379"),
+            ("redis://:hunter2@cache:1/2", "cache:1, database 2"),
+            ("rediss://portico:hunter2@cache:6380", "cache:6380, as portico, over TLS"),
+            ("redis-cluster://u:hunter2@a:1?node=b:2", "cluster of a:1, b:2, as u"),
+            (
+                "redis-sentinel://:hunter2@a:1?sentinelServiceName=main&node=b:2&sentinelPassword=hunter2",
+                "main, by the sentinels a:1, b:2",
+            ),
+        ] {
+            assert_eq!(place(url).as_deref(), Ok(told));
+        }
+        assert_eq!(place("http://cache"), Err(InvalidOptions::Scheme));
     }
 }

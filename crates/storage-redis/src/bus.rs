@@ -17,7 +17,10 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use crate::pool::{Connection, DEADLINE, Pool, builder, failed, start, until_open};
+use crate::{
+    failure::failed,
+    pool::{Connection, DEADLINE, Pool, builder, start, until_open},
+};
 
 /// How often a listener asks whether its connection still lives: nothing is written to it otherwise.
 const ALIVE: Duration = Duration::from_secs(5);

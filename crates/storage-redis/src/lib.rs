@@ -11,6 +11,7 @@
 mod address;
 mod bus;
 mod entry;
+mod failure;
 mod key_value;
 mod keys;
 mod maintenance;
@@ -56,9 +57,9 @@ impl fmt::Debug for Redis {
 impl Redis {
     /// Connects. Connections that end later open again by themselves; until then every call fails at once.
     pub async fn connect(options: RedisOptions, clock: Arc<dyn Clock>) -> Result<Self> {
-        options.check().map_err(StorageError::unavailable)?;
+        options.check().map_err(StorageError::refused)?;
         let keys = Keys::new(&options.prefix).expect("it was checked");
-        let config = options.config().map_err(StorageError::unavailable)?;
+        let config = options.config().map_err(StorageError::refused)?;
         let pool = Arc::new(Pool::connect(config.clone(), options.pool).await?);
         // Whether we may: it is better said now than to the first who signs in.
         pool.run(async |line| line.get::<(), _>(keys.probe()).await).await?;

@@ -22,12 +22,14 @@ use fred::{
         config::{Config, Options},
     },
 };
-use storage::{Result, StorageError};
+use storage::Result;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::failure::failed;
 
 /// No caller waits longer for an answer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(1);
@@ -242,9 +244,4 @@ where
         }
         wait = (wait * 2).min(longest);
     }
-}
-
-/// A failed call, as callers see it.
-pub(crate) fn failed(error: Error) -> StorageError {
-    StorageError::unavailable(error)
 }

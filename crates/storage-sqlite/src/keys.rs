@@ -177,7 +177,7 @@ impl Sqlite {
         write.commit().await?;
         match self.0.sealer.open_column(at, &stored).await {
             Ok(song) if song.as_slice() == SONG => Ok(()),
-            Ok(_) | Err(StorageError::Damaged { .. }) => Err(StorageError::WrongMasterKey),
+            Ok(_) | Err(StorageError::Damaged { .. }) => Err(StorageError::WrongMasterKey { wanted: None }),
             Err(error) => Err(error),
         }
     }

@@ -153,6 +153,15 @@ impl Servers for Sqlite {
         row.map(ServerRow::parse).transpose()
     }
 
+    async fn is_tombstone(&self, tenant: TenantId, slug: &ServerSlug) -> Result<bool> {
+        let (tenant, slug) = (tenant.bytes().as_slice(), slug.as_str());
+        let state = sqlx::query_scalar!("SELECT state FROM server_slug WHERE tenant = ? AND slug = ?", tenant, slug)
+            .fetch_optional(self.read())
+            .await
+            .map_err(failed)?;
+        Ok(state.as_deref() == Some("tombstone"))
+    }
+
     async fn list(&self, tenant: TenantId, after: Option<&ServerSlug>, limit: u32) -> Result<Vec<Server>> {
         let (tenant, after) = (tenant.bytes().as_slice(), after.map_or("", ServerSlug::as_str));
         let rows = sqlx::query_as!(

@@ -95,6 +95,15 @@ impl Tenants for Sqlite {
         row.map(TenantRow::parse).transpose()
     }
 
+    async fn is_tombstone(&self, slug: &TenantSlug) -> Result<bool> {
+        let slug = slug.as_str();
+        let state = sqlx::query_scalar!("SELECT state FROM tenant_slug WHERE slug = ?", slug)
+            .fetch_optional(self.read())
+            .await
+            .map_err(failed)?;
+        Ok(state.as_deref() == Some("tombstone"))
+    }
+
     async fn list(&self, after: Option<TenantId>, limit: u32) -> Result<Vec<Tenant>> {
         // Any id is greater than no bytes.
         let after = after.map(|id| id.bytes().to_vec()).unwrap_or_default();

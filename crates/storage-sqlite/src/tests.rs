@@ -192,7 +192,7 @@ async fn other_keys_are_refused_and_not_taken_for_an_empty_store() {
     let (master, entropy) = (MasterKeys::from(MasterKey::new([0x42; 32])), Arc::new(SeededEntropy::new(1)));
     let sealer = Sealer::open_ring(Arc::new(master), keys, clock(), entropy).await.unwrap();
     let opened = open(&path, Arc::new(sealer), clock()).await;
-    assert!(matches!(opened, Err(StorageError::WrongMasterKey)), "{opened:?}");
+    assert!(matches!(opened, Err(StorageError::WrongMasterKey { .. })), "{opened:?}");
     open(&path, conformance::sealer().await, clock()).await.unwrap();
 }
 

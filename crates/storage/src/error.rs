@@ -36,8 +36,14 @@ pub enum StorageError {
     #[error("{0} is not there")]
     Missing(&'static str),
     /// The master key is not the one that this store was sealed with. Nothing was read or written.
-    #[error("the master key does not open the keys of this store: it belongs to another installation, or was replaced")]
-    WrongMasterKey,
+    #[error(
+        "the master key does not open the keys of this store: it belongs to another installation, or was replaced{}",
+        by_which(.wanted.as_ref())
+    )]
+    WrongMasterKey {
+        /// The master key that would, where the wrapped keys say so.
+        wanted: Option<MasterId>,
+    },
     /// A data key is wrapped by a master key that was not given to this process.
     #[error("the data keys of {owner} are wrapped by the master key {master}, which is not among those given")]
     UnknownMasterKey {
@@ -51,10 +57,31 @@ pub enum StorageError {
     Newer(String),
 }
 
+/// Why a backend turns us down, where waiting does not help: the password, the user, the database or a right is
+/// wrong. To be found behind [`Unavailable`](StorageError::Unavailable), because to a request it makes no difference.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+fn by_which(id: Option<&MasterId>) -> String {
+    id.map(|id| format!(". They are wrapped by the master key {id}, which is not among those given"))
+        .unwrap_or_default()
+}
+
 impl StorageError {
     /// A backend's failure.
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Unavailable(source.into())
+    }
+
+    /// A backend's failure that somebody has to put right.
+    pub fn refused(reason: impl ToString) -> Self {
+        Self::unavailable(Refused(reason.to_string()))
+    }
+
+    /// Whether the same call may succeed later without anybody doing anything about it.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(source) if !source.is::<Refused>())
     }
 
     /// A value that does not parse.

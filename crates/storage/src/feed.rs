@@ -13,7 +13,7 @@ use model::{Clock, TenantId, Timestamp, UserId};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Bus, Owner, Result};
+use crate::{Bus, MasterId, Owner, Result, StorageError};
 
 /// How often the head of the feed is looked at when no hint comes.
 const POLL: Duration = Duration::from_millis(500);
@@ -123,6 +123,16 @@ pub struct Follower {
     position: Mutex<u64>,
     taken_in: AtomicU64,
     fresh_at: AtomicI64,
+    trouble: std::sync::Mutex<Option<Trouble>>,
+}
+
+/// Why changes are not taken in, although the feed is there to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Since when.
+    pub since: Timestamp,
+    /// The master key that this process was not given, if that is why.
+    pub master: Option<MasterId>,
 }
 
 impl Follower {
@@ -140,13 +150,42 @@ impl Follower {
         }
         let (position, fresh_at) = (Mutex::new(head), AtomicI64::new(now.millis()));
         let taken_in = AtomicU64::new(head);
-        Ok(Arc::new(Self { changes, bus, clock, followers, position, taken_in, fresh_at }))
+        let trouble = std::sync::Mutex::default();
+        Ok(Arc::new(Self { changes, bus, clock, followers, position, taken_in, fresh_at, trouble }))
     }
 
     /// Takes in everything up to the feed's head. After it returns, what this process wrote before is in
     /// its snapshots. A follower that cannot holds up neither the others nor what comes later: a replica that was
     /// not given a new master key still has to hear of revocations.
     pub async fn sync(&self) -> Result<()> {
+        let done = self.take_in_everything().await;
+        self.note(&done);
+        done
+    }
+
+    /// Remembers why changes are not taken in. That the store is away is no trouble of the feed's.
+    fn note(&self, done: &Result<()>) {
+        let master = match done {
+            Ok(()) => return *self.trouble() = None,
+            Err(StorageError::Unavailable(_)) => return,
+            Err(StorageError::UnknownMasterKey { master, .. }) => Some(*master),
+            Err(_) => None,
+        };
+        let mut trouble = self.trouble();
+        let since = trouble.map_or_else(|| self.clock.now(), |before| before.since);
+        *trouble = Some(Trouble { since, master });
+    }
+
+    fn trouble(&self) -> std::sync::MutexGuard<'_, Option<Trouble>> {
+        self.trouble.lock().expect("no holder panics")
+    }
+
+    /// Why changes are not taken in, if that is not because the store is away.
+    pub fn stuck(&self) -> Option<Trouble> {
+        *self.trouble()
+    }
+
+    async fn take_in_everything(&self) -> Result<()> {
         let mut position = self.position.lock().await;
         let (mut here, mut failed) = (*position, Ok(()));
         loop {

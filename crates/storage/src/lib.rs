@@ -33,8 +33,8 @@ pub mod usage;
 
 pub use crate::{
     bus::{Bus, LocalBus},
-    error::StorageError,
-    feed::{CHANGE_LIFE, Change, ChangeKind, Follow, Follower},
+    error::{Refused, StorageError},
+    feed::{CHANGE_LIFE, Change, ChangeKind, Follow, Follower, Trouble},
     kv::{Collection, Durability, Entry, Keep, KeyValue, Owner, Place, Revision},
     maintenance::{
         Cursor, Found, FoundColumn, Maintenance, Scan, ScannedColumns, SealedColumns, TOMBSTONE_LIFE, maintain,

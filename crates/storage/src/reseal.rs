@@ -50,9 +50,9 @@ pub struct Resealed {
     pub damaged: u64,
     /// How many data keys were removed.
     pub removed: u64,
-    /// Whether old data keys are left, and from when on they can be removed by doing this again. `None` if
-    /// none is left but for damaged values.
-    pub removable_from: Option<Timestamp>,
+    /// Whether old data keys are left, and from when on the first and the last of them can be removed by doing
+    /// this again. `None` if none is left but for damaged values.
+    pub removable_from: Option<(Timestamp, Timestamp)>,
     /// How many replicas did not say that they know the newest keys. While there are any, no key is removed.
     pub unheard: u64,
     /// Whether it was ended before it had seen everything.

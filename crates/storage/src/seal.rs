@@ -76,9 +76,10 @@ impl Sealer {
         let nonces = Nonces::new(Arc::clone(&entropy));
         let store = KeyStore::new(source, keys, entropy)?;
         let platform = store.load_or_make(Owner::Platform).await.map_err(|error| match error {
-            StorageError::Damaged { .. } | StorageError::UnknownMasterKey { .. } => {
+            StorageError::UnknownMasterKey { master, .. } => StorageError::WrongMasterKey { wanted: Some(master) },
+            StorageError::Damaged { .. } => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the master key does not fit");
-                StorageError::WrongMasterKey
+                StorageError::WrongMasterKey { wanted: None }
             }
             other => other,
         })?;

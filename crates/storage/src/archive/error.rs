@@ -126,8 +126,8 @@ pub enum ArchiveError {
     },
     /// There is something where the data would go.
     #[error(
-        "the store is not empty: there is something in {0}. A backup is restored into an empty store only: give it a \
-         new directory or database"
+        "the store is not empty: {}. A backup is restored into an empty store only: give it a new directory or database",
+        left(.0)
     )]
     NotEmpty(&'static str),
     /// Somebody serves what would be filled.
@@ -146,6 +146,16 @@ pub enum ArchiveError {
 impl ArchiveError {
     pub(super) fn damaged(file: File, line: u64, reason: &'static str) -> Self {
         Self::Damaged { file, line, reason }
+    }
+}
+
+/// What was found where nothing should be.
+fn left(place: &str) -> String {
+    match place {
+        // The first thing that any process writes.
+        "canary" => "Portico has been started on it".to_owned(),
+        "the wrapped keys" => "it has wrapped keys".to_owned(),
+        table => format!("its table {table} has rows"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading a backup into an empty store.
 
-use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use model::{AuditId, Clock, Entropy, Timestamp};
@@ -70,8 +70,8 @@ pub struct Restored {
     /// When the backup was made.
     pub taken_at: Timestamp,
     /// Owners of sealed data without a key in the keys file: they were shredded, and what was sealed for them
-    /// stays closed.
-    pub closed: BTreeSet<Owner>,
+    /// stays closed. Tenants with their slugs.
+    pub closed: BTreeMap<Owner, Option<String>>,
 }
 
 impl Restore<'_> {
@@ -84,14 +84,20 @@ impl Restore<'_> {
         let missing = self.missing(&keys).await?;
         let fill = self.to.fill(self.clock.now()).await?;
         let seals = Seals::new(&keys.keys, &sealer);
-        let mut filling = Filling { restore: &self, fill, sealer: &sealer, seals, rows: 0 };
+        let slugs = BTreeMap::new();
+        let mut filling = Filling { restore: &self, fill, sealer: &sealer, seals, slugs, rows: 0 };
         filling.all(&mut reader, &header).await?;
         // Keys before data: data without keys could not be told from damaged data. And not long before.
         self.add_keys(missing).await?;
-        let Filling { fill, seals, rows, .. } = filling;
+        let Filling { fill, seals, slugs, rows, .. } = filling;
         // After an error here it may have been committed or not: the keys stay, and trying again shows it.
         fill.commit().await?;
-        Ok(Restored { rows, taken_at: Timestamp::from_millis(header.taken_at), closed: seals.closed })
+        let slug = |owner: &Owner| match owner {
+            Owner::Tenant(id) => slugs.get(id.bytes().as_slice()).cloned(),
+            Owner::Platform | Owner::User(_) => None,
+        };
+        let closed = seals.closed.into_iter().map(|owner| (owner, slug(&owner))).collect();
+        Ok(Restored { rows, taken_at: Timestamp::from_millis(header.taken_at), closed })
     }
 
     /// That this version, and this pair of files, can be restored.
@@ -124,16 +130,16 @@ impl Restore<'_> {
             Sealer::open_ring(Arc::clone(&self.master), archived, Arc::clone(&self.clock), Arc::clone(&self.entropy))
                 .await;
         let sealer = sealer.map_err(|error| match error {
-            StorageError::WrongMasterKey | StorageError::UnknownMasterKey { .. } | StorageError::Damaged { .. } => {
-                ArchiveError::MasterKey(Owner::Platform)
-            }
+            StorageError::WrongMasterKey { .. }
+            | StorageError::UnknownMasterKey { .. }
+            | StorageError::Damaged { .. } => ArchiveError::MasterKey(Owner::Platform),
             other => other.into(),
         })?;
         for owner in keys.owners() {
             sealer.check(owner).await.map_err(|error| match error {
-                StorageError::WrongMasterKey | StorageError::UnknownMasterKey { .. } | StorageError::Damaged { .. } => {
-                    ArchiveError::MasterKey(owner)
-                }
+                StorageError::WrongMasterKey { .. }
+                | StorageError::UnknownMasterKey { .. }
+                | StorageError::Damaged { .. } => ArchiveError::MasterKey(owner),
                 other => other.into(),
             })?;
         }
@@ -182,6 +188,8 @@ struct Filling<'a> {
     fill: Box<dyn Fill>,
     sealer: &'a Sealer,
     seals: Seals<'a>,
+    /// What tenants are called, by the bytes of their ids.
+    slugs: BTreeMap<Vec<u8>, String>,
     rows: u64,
 }
 
@@ -231,6 +239,7 @@ impl Filling<'_> {
             let found = row::read(line, &shape.columns).ok_or_else(|| reader.damaged("it is no row of its table"))?;
             let row = shape.fit(found);
             self.seals.check(shape.table, &row).await?;
+            self.note_slug(shape.table, &row);
             self.rows += 1;
             (self.restore.progress)(self.rows);
             if let Some(row) = self.restore.today(shape.table, row) {
@@ -247,6 +256,18 @@ impl Filling<'_> {
             self.fill.insert(shape.table, &batch).await?;
         }
         Ok(more)
+    }
+
+    /// Keeps what a tenant is called: nobody knows it by its id.
+    fn note_slug(&mut self, table: &Table, row: &Row) {
+        if table.name != "tenant_slug" {
+            return;
+        }
+        if let [Cell::Text(slug), Cell::Bytes(tenant), Cell::Text(state)] = &row[..]
+            && state == "current"
+        {
+            self.slugs.insert(tenant.clone(), slug.clone());
+        }
     }
 
     /// The last line, and nothing after it.

@@ -190,7 +190,7 @@ pub(super) async fn a_ring_survives_a_restart(keys: Arc<impl WrappedKeys + 'stat
     let derived = |sealer| Derived::new(&Arc::new(sealer), "csrf", |key| *key).newest(|id, key| (id, *key));
     assert_eq!(derived(first), derived(again));
     let wrong = open(2, 3).await;
-    assert!(matches!(wrong, Err(StorageError::WrongMasterKey)), "{wrong:?}");
+    assert!(matches!(wrong, Err(StorageError::WrongMasterKey { .. })), "{wrong:?}");
 }
 
 pub(super) async fn one_signing_key_is_first(world: &World, repos: Repos) {

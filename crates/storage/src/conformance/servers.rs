@@ -63,10 +63,13 @@ pub(super) async fn slugs_are_never_given_again(world: &World, repos: Repos) {
     };
     refused("echo").await;
     refused("mirror").await;
+    assert!(!repos.servers.is_tombstone(tenant, &slug("echo")).await.unwrap());
     assert!(repos.servers.delete(tenant, server.id, &world.audit("a")).await.unwrap());
     refused("echo").await;
     refused("mirror").await;
     assert!(repos.servers.by_slug(tenant, &slug("echo")).await.unwrap().is_none());
+    assert!(repos.servers.is_tombstone(tenant, &slug("echo")).await.unwrap());
+    assert!(!repos.servers.is_tombstone(world.id(), &slug("echo")).await.unwrap(), "it is another tenant's");
 }
 
 pub(super) async fn a_draft_gives_its_slug_back(world: &World, repos: Repos) {

@@ -40,10 +40,14 @@ pub(super) async fn slugs_are_never_given_again(world: &World, repos: Repos) {
     assert_eq!(repos.tenants.by_slug(&slug("acme-corp")).await.unwrap(), Some(acme.clone()));
     let view = repos.tenants.view(acme.id).await.unwrap().unwrap();
     assert_eq!(view.slugs, [slug("acme"), slug("acme-corp")]);
+    for given in ["acme", "acme-corp", "nobodys"] {
+        assert!(!repos.tenants.is_tombstone(&slug(given)).await.unwrap(), "{given}");
+    }
 
     assert!(repos.tenants.delete(acme.id, &world.audit("a")).await.unwrap());
     for tombstone in ["acme", "acme-corp"] {
         assert!(repos.tenants.by_slug(&slug(tombstone)).await.unwrap().is_none());
+        assert!(repos.tenants.is_tombstone(&slug(tombstone)).await.unwrap());
         let created = repos.tenants.create(&world.tenant(tombstone), &[], &world.audit("a")).await;
         assert!(matches!(created, Err(StorageError::Taken(_))), "{created:?}");
     }

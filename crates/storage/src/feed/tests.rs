@@ -123,6 +123,7 @@ async fn one_that_cannot_holds_nobody_up() {
     let parts = parts(0).await;
     parts.snapshots[0].fails.store(true, Ordering::SeqCst);
     parts.feed.length.store(BATCH as usize + 1, Ordering::SeqCst);
+    assert_eq!(parts.follower.stuck(), None);
     assert!(parts.follower.sync().await.is_err());
     assert_eq!(parts.snapshots[1].seen().last(), Some(&(u64::from(BATCH) + 1)), "also what comes a batch later");
     assert_eq!(parts.follower.position(), 0, "it is tried again");

@@ -82,6 +82,9 @@ pub trait Servers: Send + Sync + fmt::Debug {
     /// The server of a slug or of an alias.
     async fn by_slug(&self, tenant: TenantId, slug: &ServerSlug) -> Result<Option<Server>>;
 
+    /// Whether a slug is a tombstone: that of a server of the tenant that was deleted, given to none again.
+    async fn is_tombstone(&self, tenant: TenantId, slug: &ServerSlug) -> Result<bool>;
+
     /// The servers of a tenant, in order of slug, after `after`.
     async fn list(&self, tenant: TenantId, after: Option<&ServerSlug>, limit: u32) -> Result<Vec<Server>>;
 

@@ -85,6 +85,9 @@ pub trait Tenants: Send + Sync + fmt::Debug {
     /// The tenant of a slug or of an alias.
     async fn by_slug(&self, slug: &TenantSlug) -> Result<Option<Tenant>>;
 
+    /// Whether a slug is a tombstone: that of a tenant that was deleted, given to nobody again.
+    async fn is_tombstone(&self, slug: &TenantSlug) -> Result<bool>;
+
     /// Tenants in order of id, after `after`.
     async fn list(&self, after: Option<TenantId>, limit: u32) -> Result<Vec<Tenant>>;
 

@@ -80,8 +80,8 @@ impl Reseal {
                 pass.done.removed += u64::from(removed);
                 any |= removed;
             } else {
-                let latest = pass.done.removable_from.map_or(removable, |from| from.max(removable));
-                pass.done.removable_from = Some(latest);
+                let (first, last) = pass.done.removable_from.unwrap_or((removable, removable));
+                pass.done.removable_from = Some((first.min(removable), last.max(removable)));
             }
         }
         Ok(any)

@@ -118,7 +118,7 @@ async fn a_wrong_master_key_is_refused_at_once() {
     let keys = Arc::new(MemoryKeys::default());
     over(&keys, 1, 1).await.unwrap();
     let wrong = over(&keys, 2, 2).await.unwrap_err();
-    assert!(matches!(wrong, StorageError::WrongMasterKey));
+    assert!(matches!(wrong, StorageError::WrongMasterKey { wanted: Some(_) }));
     assert!(wrong.to_string().contains("the master key does not open"), "{wrong}");
     assert_eq!(keys.load(Owner::Platform).await.unwrap().len(), 1, "and nothing was written");
     over(&keys, 1, 3).await.unwrap();

@@ -155,7 +155,7 @@ pub(in super::super) async fn leave_a_shredded_owner_closed(from: Box<dyn Home>,
     let files = source.backup().await.without(tenant);
     let target = Target::new(&*to).await;
     let restored = target.restore(&source, &files, None).await.unwrap();
-    assert_eq!(restored.closed, BTreeSet::from([tenant]));
+    assert_eq!(restored.closed, BTreeMap::from([(tenant, Some("acme".to_owned()))]));
     let (clock, entropy) = (source.world.clock.clone(), Arc::new(SeededEntropy::new(5)));
     let sealer = Sealer::open_ring(source.master.clone(), target.keys.clone(), clock.clone(), entropy).await.unwrap();
     let sealer = Arc::new(sealer);
