@@ -10,7 +10,12 @@ impl Registry {
         Ok(self.repos.tenants.by_slug(slug).await?)
     }
 
-    /// The same by id.
+    /// Whether there was a tenant of this slug that was deleted.
+    pub async fn is_tombstone(&self, slug: &TenantSlug) -> Result<bool> {
+        Ok(self.repos.tenants.is_tombstone(slug).await?)
+    }
+
+    /// A tenant by its id, for who destroys it.
     pub async fn tenant_to_shred_by_id(&self, id: TenantId) -> Result<Option<Tenant>> {
         Ok(self.repos.tenants.tenant(id).await?)
     }

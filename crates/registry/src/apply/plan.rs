@@ -23,6 +23,11 @@ pub enum PlanError {
     Registry(#[from] Error),
 }
 
+/// Why a slug that nothing has cannot be had.
+fn spent(whose: &str) -> String {
+    format!("this slug was that of a {whose} that was deleted, and is given to no other. Choose another one")
+}
+
 fn lines(faults: &[String]) -> String {
     faults.iter().flat_map(|fault| ["\n  ", fault]).collect()
 }
@@ -145,6 +150,9 @@ impl Planner<'_> {
                 self.plan.steps.push(Step::UpdateTenant(present.clone()));
             }
             return Ok((present, false));
+        }
+        if self.registry.repos.tenants.is_tombstone(&declared.slug).await? {
+            self.faults.push(format!("tenant {}: {}", declared.slug, spent("tenant")));
         }
         let tenant = Tenant {
             id: self.registry.id(),
@@ -280,24 +288,30 @@ impl Planner<'_> {
         Ok(self.registry.repos.users.by_handle(handle).await?.map(|user| user.id))
     }
 
+    async fn new_server(&mut self, tenant: &Tenant, declared: &DeclaredServer, of_new: bool) -> Result<()> {
+        let slug = &declared.slug;
+        if !of_new && self.registry.repos.servers.is_tombstone(tenant.id, slug).await? {
+            self.faults.push(format!("server {}/{slug}: {}", tenant.slug, spent("server")));
+        }
+        let id = self.registry.id();
+        let revision = self.revision(tenant, id, declared);
+        let server = Server {
+            id,
+            tenant: tenant.id,
+            slug: slug.clone(),
+            name: declared.name.clone(),
+            state: ServerState::Live,
+            live: Some(revision.id),
+            created_at: revision.created_at,
+        };
+        self.plan.steps.push(Step::CreateServer { tenant: tenant.slug.clone(), server, revision });
+        Ok(())
+    }
+
     async fn server(&mut self, tenant: &Tenant, declared: &DeclaredServer, new: bool) -> Result<()> {
         let present = if new { None } else { self.registry.repos.servers.by_slug(tenant.id, &declared.slug).await? };
         let slug = tenant.slug.clone();
-        let Some(present) = present else {
-            let id = self.registry.id();
-            let revision = self.revision(tenant, id, declared);
-            let server = Server {
-                id,
-                tenant: tenant.id,
-                slug: declared.slug.clone(),
-                name: declared.name.clone(),
-                state: ServerState::Live,
-                live: Some(revision.id),
-                created_at: revision.created_at,
-            };
-            self.plan.steps.push(Step::CreateServer { tenant: slug, server, revision });
-            return Ok(());
-        };
+        let Some(present) = present else { return self.new_server(tenant, declared, new).await };
         self.servers.insert(present.id);
         let servers = &self.registry.repos.servers;
         let live = match present.live {
