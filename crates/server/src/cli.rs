@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod counted;
 mod healthcheck;
 mod keys;
 mod progress;
@@ -16,12 +17,14 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
+use http_kit::Origins;
 use model::UpstreamSource;
 use registry::{
     Registry,
     apply::{File, Plan},
 };
 
+use self::counted::counted;
 use crate::{
     DataDir, Store,
     config::{Config, Overrides},
@@ -96,7 +99,8 @@ enum Command {
 enum ConfigCommand {
     /// Read what `serve` would read, and print every fault, or "ok"
     ///
-    /// Connects to nothing. Files that the configuration names are read.
+    /// Also says what it found: which store, where, and who Portico is there; never a password. Connects to
+    /// nothing. Files that the configuration names are read.
     Check(Serve),
 }
 
@@ -212,8 +216,7 @@ fn migrate(args: &Serve) -> anyhow::Result<()> {
     })?;
     match applied {
         0 => print("Nothing to do: the schema is up to date.\n"),
-        1 => print("Applied: 1 migration.\n"),
-        more => print(format_args!("Applied: {more} migrations.\n")),
+        some => print(format_args!("Applied: {}.\n", counted(some as u64, "migration"))),
     }
 }
 
@@ -233,8 +236,13 @@ fn setup_link(args: &Place) -> anyhow::Result<()> {
 }
 
 fn check(args: &Serve) -> anyhow::Result<()> {
-    Config::load(args.config.as_deref(), &Overrides::default())?;
-    print("ok\n")
+    let config = Config::load(args.config.as_deref(), &Overrides::default())?;
+    let mut lines = store::places(&config)?;
+    lines.push(("listens at", config.listen.to_string()));
+    let Origins { auth, mcp, app: _ } = &config.origins;
+    lines.push(("reached at", if auth == mcp { auth.clone() } else { format!("{auth}, MCP endpoints at {mcp}") }));
+    let lines: String = lines.iter().map(|(name, value)| format!("{name:<18}{value}\n")).collect();
+    print(lines + "ok\n")
 }
 
 fn apply(args: &Apply) -> anyhow::Result<()> {
@@ -264,7 +272,7 @@ pub(crate) async fn apply_file(registry: &Registry, file: &File, dry_run: bool, 
     }
     let done = plan.execute(registry).await?;
     if done > 0 {
-        print(format_args!("Applied: {done} changes.\n"))?;
+        print(format_args!("Applied: {}.\n", counted(done as u64, "change")))?;
     }
     Ok(())
 }

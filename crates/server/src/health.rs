@@ -85,13 +85,18 @@ impl Health {
         (age > self.0.stale).then_some(age)
     }
 
-    /// A line for each thing that is missing; `calls`: only for what calls need. Names no address: anybody
-    /// may ask.
+    /// A line for each thing that is missing; `calls`: only for what calls need. Names no address and no key:
+    /// anybody may ask.
     fn missing(&self, calls: bool) -> String {
         let now = self.0.clock.now();
         let mut lines = String::new();
         for (name, since) in self.away().filter(|_| !calls) {
             writeln!(lines, "{name}: away for {} s", now.since(since).as_secs()).expect("a string takes it");
+        }
+        if let Some(trouble) = self.0.follower.stuck().filter(|_| !calls) {
+            let why = if trouble.master.is_some() { ": a master key is missing" } else { "" };
+            let seconds = now.since(trouble.since).as_secs();
+            writeln!(lines, "changes: not taken in for {seconds} s{why}").expect("a string takes it");
         }
         if let Some(age) = self.stale() {
             writeln!(lines, "snapshot: stale, {} s old", age.as_secs()).expect("a string takes it");
@@ -102,7 +107,7 @@ impl Health {
 
 impl Watched {
     async fn look(&self, clock: &dyn Clock) {
-        let Backend { name, probe } = &self.backend;
+        let Backend { name, place, probe } = &self.backend;
         let asked = tokio::time::timeout(PATIENCE, probe.ask()).await;
         let failure = match asked {
             Ok(Ok(())) => None,
@@ -113,11 +118,11 @@ impl Watched {
         match (failure, self.away_since.load(Ordering::Relaxed)) {
             (Some(reason), 0) => {
                 self.away_since.store(now, Ordering::Relaxed);
-                tracing::warn!(backend = name, reason, "a backend is away");
+                tracing::warn!(store = name, place, reason, "a store is away");
             }
             (None, since) if since != 0 => {
                 self.away_since.store(0, Ordering::Relaxed);
-                tracing::info!(backend = name, seconds = (now - since) / 1000, "a backend is back");
+                tracing::info!(store = name, seconds = (now - since) / 1000, "a store is back");
             }
             _ => {}
         }
@@ -153,4 +158,49 @@ async fn ready(State(health): State<Health>, RawQuery(query): RawQuery) -> Respo
     }
     let again = [(header::RETRY_AFTER, AWAY.as_secs().to_string())];
     (StatusCode::SERVICE_UNAVAILABLE, fresh, again, missing).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use model::{ManualClock, SeededEntropy};
+    use storage::StorageError;
+
+    use super::*;
+    use crate::{
+        Store,
+        config::{Config, Overrides},
+        lifecycle,
+    };
+
+    #[tokio::test]
+    async fn a_replica_without_the_new_master_key_says_so() {
+        let home = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1000)));
+        let open = async |keys: &[&str], seed| {
+            let overrides = Overrides { data: Some(home.path().join("data")), ..Overrides::default() };
+            let text = format!("[keys]\nmaster = \"{}\"\n", keys.join(" "));
+            let config = Config::parse(&text, Path::new(""), std::iter::empty(), &overrides).unwrap();
+            let store = Store::open_with(&config, clock.clone(), Arc::new(SeededEntropy::new(seed))).await.unwrap();
+            (config, store)
+        };
+        let (old, new) = ("0a".repeat(32), "0b".repeat(32));
+        let (config, store) = open(&[&old], 1).await;
+        let built = lifecycle::build(&config, &store, false).await.unwrap();
+        assert_eq!(built.health.missing(false), "");
+
+        let (_, command) = open(&[&old, &new], 2).await;
+        let (sealer, changes) = (&command.sealer, &command.repos.changes);
+        storage::rotate(sealer, &**changes, None, &mut |_| std::ops::ControlFlow::Continue(())).await.unwrap();
+        let refused = built.follower.sync().await.unwrap_err();
+        assert!(matches!(refused, StorageError::UnknownMasterKey { .. }), "{refused:?}");
+        clock.advance(Duration::from_secs(3));
+        assert!(built.follower.sync().await.is_err());
+        assert_eq!(built.health.missing(false), "changes: not taken in for 3 s: a master key is missing\n");
+        // It still answers calls, of which it knows what it needs.
+        assert_eq!(built.health.missing(true), "");
+        command.close().await;
+        store.close().await;
+    }
 }

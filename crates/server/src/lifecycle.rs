@@ -5,6 +5,7 @@ use std::{io::IsTerminal as _, path::Path, sync::Arc};
 use anyhow::Context as _;
 use auth::{Offered, SetupLink};
 use http_kit::outbound::SystemResolver;
+use model::ReplicaId;
 use registry::apply::File;
 use tokio::{
     runtime,
@@ -71,7 +72,7 @@ async fn serve(config: Config, file: Option<File>, loopback: bool) -> anyhow::Re
     let end = CancellationToken::new();
     let beside = beside(&store, &built, &presence, &end);
     let counting = Counting::start(&store, &built);
-    greet(&config, &built).await?;
+    greet(&config, &built, presence.id()).await?;
     signalled().await?;
     tracing::info!(grace_seconds = config.grace.as_secs(), "stopping: no new connections, requests may end");
     stop.cancel();
@@ -161,14 +162,16 @@ fn beside(store: &Store, built: &Built, presence: &Arc<Presence>, stop: &Cancell
 }
 
 /// Says where it is reached and, while nobody has an account, how to make the first one.
-async fn greet(config: &Config, built: &Built) -> anyhow::Result<()> {
+async fn greet(config: &Config, built: &Built, replica: ReplicaId) -> anyhow::Result<()> {
     let url = &config.origins.app;
     let (listen, workers) = (config.listen, config.workers);
     match config.storage {
         StorageConfig::Sqlite => {
-            tracing::info!(%listen, url, data = %config.data.display(), workers, "ready");
+            tracing::info!(%replica, %listen, url, data = %config.data.display(), workers, "ready");
         }
-        StorageConfig::Postgres(_) => tracing::info!(%listen, url, redis = config.redis.is_some(), workers, "ready"),
+        StorageConfig::Postgres(_) => {
+            tracing::info!(%replica, %listen, url, redis = config.redis.is_some(), workers, "ready");
+        }
     }
     print(format_args!("Portico is ready at {url}\n"))?;
     let (offered, renewal) = match config.storage {

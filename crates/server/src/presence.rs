@@ -35,6 +35,11 @@ impl Presence {
         Self { id, replicas, follower: Arc::clone(follower), clock }
     }
 
+    /// What others call it: in the log, and where replicas are waited for.
+    pub(crate) fn id(&self) -> ReplicaId {
+        self.id
+    }
+
     /// Says so every five seconds, and when the position has moved, until `stop`.
     pub(crate) async fn run(&self, stop: CancellationToken) {
         let mut said: Option<(Instant, u64)> = None;

@@ -3,6 +3,7 @@
 pub(crate) mod archives;
 mod embedded;
 mod master;
+mod place;
 mod shared;
 
 use std::{fmt, sync::Arc};
@@ -20,6 +21,7 @@ use crate::{
     config::{Config, PostgresConfig, StorageConfig},
 };
 
+pub(crate) use self::place::places;
 pub use self::shared::migrate;
 use self::{embedded::Embedded, shared::Shared};
 
@@ -59,6 +61,8 @@ pub struct Store {
 pub struct Backend {
     /// What operators call it: `postgres`, `redis`.
     pub name: &'static str,
+    /// Where it is, for the log.
+    pub place: String,
     /// How it is asked.
     pub probe: Probe,
 }

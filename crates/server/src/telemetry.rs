@@ -14,7 +14,7 @@ use crate::config::{Log, LogFormat};
 ///
 /// Invariant: nothing that is logged holds a token, a code, a cookie, a query string or a body.
 pub(crate) fn start(log: &Log) {
-    let filter = EnvFilter::builder().parse_lossy(&log.filter);
+    let filter = EnvFilter::builder().parse_lossy(directives(&log.filter));
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
     let registry = tracing_subscriber::registry().with(filter);
     // A second start, in tests of the library, keeps the first one's log.
@@ -22,6 +22,14 @@ pub(crate) fn start(log: &Log) {
         LogFormat::Text => registry.with(layer.with_target(false).with_ansi(false)).try_init(),
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     };
+}
+
+/// What is configured, behind what others are told unless it is about them: the client of Redis warns of each
+/// connection that ends, of which we say ourselves what it means.
+fn directives(configured: &str) -> String {
+    const QUIETER: [(&str, &str); 1] = [("fred", "fred=error")];
+    let unsaid = QUIETER.iter().filter(|(target, _)| !configured.contains(target)).map(|(_, directive)| *directive);
+    unsaid.chain([configured]).collect::<Vec<_>>().join(",")
 }
 
 /// Writes a line for each request of a page or a program, when its answer is ready.
@@ -45,4 +53,17 @@ pub(crate) async fn request_line(request: Request, next: Next) -> Response {
         );
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_configured_stands_over_what_is_quieter() {
+        assert_eq!(directives("info"), "fred=error,info");
+        assert_eq!(directives("debug,fred=trace"), "debug,fred=trace");
+        let filter = EnvFilter::builder().parse(directives("warn,router=debug")).unwrap();
+        assert_eq!(filter.to_string().split(',').count(), 3, "{filter}");
+    }
 }

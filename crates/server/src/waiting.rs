@@ -44,9 +44,8 @@ impl Waiting {
 
     fn may_pass(&self, error: &anyhow::Error) -> bool {
         error.chain().filter_map(|cause| cause.downcast_ref::<StorageError>()).any(|error| match error {
-            StorageError::Unavailable(_) => true,
             StorageError::Missing(_) => self.unmigrated,
-            _ => false,
+            error => error.may_pass(),
         })
     }
 }
@@ -58,7 +57,9 @@ mod tests {
     use super::*;
 
     fn away() -> anyhow::Error {
-        Err::<(), _>(StorageError::unavailable("refused")).context("Postgres cannot be used").unwrap_err()
+        Err::<(), _>(StorageError::unavailable("refused"))
+            .context("Postgres, database portico at db:5432, as portico")
+            .unwrap_err()
     }
 
     #[tokio::test(start_paused = true)]
@@ -72,14 +73,16 @@ mod tests {
         };
         assert_eq!(started.elapsed(), Duration::from_secs(10));
         let text = format!("{failure:#}");
-        assert_eq!(text, "gave up waiting: Postgres cannot be used: the store is not available: refused");
+        let place = "Postgres, database portico at db:5432, as portico";
+        assert_eq!(text, format!("gave up waiting: {place}: the store is not available: refused"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_will_not_pass_is_not() {
         let started = Instant::now();
         for (error, unmigrated) in [
-            (StorageError::WrongMasterKey, true),
+            (StorageError::WrongMasterKey { wanted: None }, true),
+            (StorageError::refused("database \"nothing\" does not exist"), true),
             (StorageError::Newer("2".to_owned()), true),
             (StorageError::Missing("a schema"), false),
         ] {

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use auth::{Auth, AuthConfig, AuthParts, Setup};
-use axum::{extract::DefaultBodyLimit, middleware};
+use axum::{Router, extract::DefaultBodyLimit, middleware};
 use http_kit::{
     Limit, RequestIds,
     outbound::{Guard, Outbound, Resolve},
@@ -67,32 +67,12 @@ pub struct Built {
 /// Builds a platform. Connects to nothing and listens nowhere.
 pub async fn build(parts: Parts) -> anyhow::Result<Built> {
     let Parts { config, store, loopback, resolver, own } = parts;
-    let (clock, entropy) = (Arc::clone(&store.clock), Arc::clone(&store.entropy));
     let registry = store.registry();
     let directory = Directory::new(store.repos.clone());
     let guard = Guard { allowed: config.outbound.allow.clone(), loopback, own };
     let outbound = Outbound::new(guard, config.outbound.anchors.clone(), resolver);
-    let auth = Auth::new(AuthParts {
-        repos: store.repos.clone(),
-        kv: Arc::clone(&store.kv),
-        sealer: Arc::clone(&store.sealer),
-        registry: registry.clone(),
-        directory: Arc::clone(&directory),
-        clock: Arc::clone(&clock),
-        entropy: Arc::clone(&entropy),
-        origins: config.origins.clone(),
-        outbound: outbound.clone(),
-        config: auth_config(&config),
-    });
-    let auth = auth.await?;
-    let follower = Follower::start(
-        Arc::clone(&store.repos.changes),
-        Arc::clone(&store.bus),
-        Arc::clone(&clock),
-        vec![Arc::clone(&store.sealer) as _, directory.clone(), auth.follower()],
-    );
-    let follower = follower.await.context("the store cannot be read")?;
-    auth.bind_feed(Arc::clone(&follower));
+    let auth = auth(&config, &store, &registry, &directory, &outbound).await?;
+    let follower = follower(&store, &directory, &auth).await?;
     let http = HttpUpstream::new(outbound.connector().clone(), HttpLimits::default());
     let upstreams: Arc<dyn Upstream> = Arc::new(Upstreams::new(Arc::new(http), builtins()));
     let usage = Arc::new(Counters::new());
@@ -100,8 +80,8 @@ pub async fn build(parts: Parts) -> anyhow::Result<Built> {
         directory,
         guard: auth.guard(),
         upstreams: Arc::clone(&upstreams),
-        tokens: SealedTokens::new(&store.sealer, Arc::clone(&clock), Arc::clone(&entropy)),
-        clock: Arc::clone(&clock),
+        tokens: SealedTokens::new(&store.sealer, Arc::clone(&store.clock), Arc::clone(&store.entropy)),
+        clock: Arc::clone(&store.clock),
         origins: config.origins.clone(),
         allowed_origins: config.mcp.allowed_origins.clone(),
         fresh: Arc::clone(&follower),
@@ -113,19 +93,61 @@ pub async fn build(parts: Parts) -> anyhow::Result<Built> {
         auth: auth.clone(),
         upstream: upstreams,
         origins: Arc::new(config.origins.clone()),
-        clock: Arc::clone(&clock),
+        clock: Arc::clone(&store.clock),
     };
     let (backends, stale) = (store.backends.clone(), Limits::default().stale);
-    let health = Health::new(backends, Arc::clone(&follower), Arc::clone(&clock), stale);
-    // The console has the page for whatever is not there.
-    let pages = web::routes(web)
+    let health = Health::new(backends, Arc::clone(&follower), Arc::clone(&store.clock), stale);
+    let pages = pages(&store, web, &auth, &health);
+    let app = App::new(gateway, pages, &config.origins, config.trusted_proxies);
+    Ok(Built { app, follower, health, usage, setup: Setup::new(&auth), registry, auth })
+}
+
+/// Sign-in and the authorization server.
+async fn auth(
+    config: &Config,
+    store: &Store,
+    registry: &Registry,
+    directory: &Arc<Directory>,
+    outbound: &Outbound,
+) -> anyhow::Result<Auth> {
+    let auth = Auth::new(AuthParts {
+        repos: store.repos.clone(),
+        kv: Arc::clone(&store.kv),
+        sealer: Arc::clone(&store.sealer),
+        registry: registry.clone(),
+        directory: Arc::clone(directory),
+        clock: Arc::clone(&store.clock),
+        entropy: Arc::clone(&store.entropy),
+        origins: config.origins.clone(),
+        outbound: outbound.clone(),
+        config: auth_config(config),
+    });
+    Ok(auth.await?)
+}
+
+/// What brings changes to everything that keeps a snapshot, each of which is loaded.
+async fn follower(store: &Store, directory: &Arc<Directory>, auth: &Auth) -> anyhow::Result<Arc<Follower>> {
+    let follower = Follower::start(
+        Arc::clone(&store.repos.changes),
+        Arc::clone(&store.bus),
+        Arc::clone(&store.clock),
+        vec![Arc::clone(&store.sealer) as _, Arc::clone(directory) as _, auth.follower()],
+    );
+    let follower = follower.await.context("the store cannot be read")?;
+    auth.bind_feed(Arc::clone(&follower));
+    Ok(follower)
+}
+
+/// Everything that is not an MCP endpoint, with what all of it goes through. The console has the page for whatever
+/// is not there.
+fn pages(store: &Store, web: Web, auth: &Auth, health: &Health) -> Router {
+    let ids = RequestIds::new(Arc::clone(&store.clock), Arc::clone(&store.entropy));
+    web::routes(web)
         .merge(auth::routes(auth.clone()))
         .merge(health::routes(health.clone()))
         .layer(DefaultBodyLimit::max(FORM_SIZE))
         .layer(middleware::from_fn(request_line))
-        .layer(middleware::from_fn_with_state(RequestIds::new(clock, entropy), request_id));
-    let app = App::new(gateway, pages, &config.origins, config.trusted_proxies.clone());
-    Ok(Built { app, follower, health, usage, setup: Setup::new(&auth), registry, auth })
+        .layer(middleware::from_fn_with_state(ids, request_id))
 }
 
 /// The in-process servers of this build.

@@ -14,7 +14,10 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use model::{Clock, Entropy, OsEntropy, SystemClock};
-use storage::archive::{Grants, KeysFile, Restored};
+use storage::{
+    Owner,
+    archive::{Grants, KeysFile, Restored},
+};
 use tokio::{
     fs::File,
     io::{AsyncBufRead, BufReader},
@@ -127,7 +130,11 @@ pub(super) fn read(args: &RestoreArgs) -> anyhow::Result<()> {
 
 fn report(restored: &Restored) -> anyhow::Result<()> {
     if !restored.closed.is_empty() {
-        let owners: Vec<_> = restored.closed.iter().map(ToString::to_string).collect();
+        let named = |(owner, slug): (&Owner, &Option<String>)| match slug {
+            Some(slug) => format!("{slug} ({owner})"),
+            None => owner.to_string(),
+        };
+        let owners: Vec<_> = restored.closed.iter().map(named).collect();
         say(&format!(
             "The keys of {} are not in the keys file: their secrets stay closed, as after a shred. Delete what is \
              left of them.\n",

@@ -18,7 +18,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use storage::{MasterId, MasterKey, Owner, Progress, Reseal, ResealPosition};
 use tokio::signal::ctrl_c;
 
-use super::{Place, on_a_runtime, print, progress::Reporter};
+use super::{Place, counted::counted, on_a_runtime, print, progress::Reporter};
 use crate::{
     Store,
     config::{Config, MasterKeyConfig, StorageConfig},
@@ -122,8 +122,8 @@ pub(super) fn must_be_there(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Appends a master key to the file that is ours, or that we were told to append to.
-fn new_master(store: &Store, config: &Config, args: &Rotate) -> anyhow::Result<()> {
+/// Appends a master key to the file that is ours, or that we were told to append to. Whether it did.
+fn new_master(store: &Store, config: &Config, args: &Rotate) -> anyhow::Result<bool> {
     let (path, default): (PathBuf, _) = match &config.master {
         MasterKeyConfig::DataDirectory => (config.data.join("master.key"), Master::New),
         MasterKeyConfig::File(path) => (path.clone(), Master::Keep),
@@ -131,7 +131,7 @@ fn new_master(store: &Store, config: &Config, args: &Rotate) -> anyhow::Result<(
             "the master keys are in the environment or in the configuration, and cannot be written there. Append one \
              for every replica, restart them, and rotate with --master keep"
         ),
-        MasterKeyConfig::Text(_) => return Ok(()),
+        MasterKeyConfig::Text(_) => return Ok(false),
     };
     // What goes on has its master key already.
     let which = args.master.unwrap_or(if args.from.is_some() { Master::Keep } else { default });
@@ -140,11 +140,31 @@ fn new_master(store: &Store, config: &Config, args: &Rotate) -> anyhow::Result<(
         store.sealer.reread_master_keys()?;
         print(format_args!("Made the master key {id} in {}\n", path.display()))?;
     }
-    Ok(())
+    Ok(which == Master::New)
+}
+
+/// What to say when no master key is new, because somebody who wanted to replace one would think it is done: the
+/// last of the ring wraps, and here it did before. Nothing while a rotation to a new one is under way.
+async fn nothing_new(store: &Store) -> anyhow::Result<Option<String>> {
+    let ring = store.sealer.master_keys();
+    let (newest, wrapped) = (ring.newest().id(), store.keys.masters().await?);
+    if wrapped.iter().any(|(master, _)| *master != Some(newest)) {
+        return Ok(None);
+    }
+    let before: Vec<_> = ring.iter().map(MasterKey::id).filter(|id| *id != newest).collect();
+    let idle = match before.last() {
+        None => "No other is among those given".to_owned(),
+        Some(id) => format!("{id} stands before it and wraps nothing: if that one is the new one, put it last"),
+    };
+    Ok(Some(format!(
+        "THE MASTER KEY IS THE SAME AS BEFORE: the last one given, {newest}, wrapped all data keys already. {idle}. To \
+         replace it, append a new one for every replica and rotate again; docs/keys.md has the steps.\n"
+    )))
 }
 
 async fn rotate(store: &Store, config: &Config, args: &Rotate) -> anyhow::Result<String> {
-    new_master(store, config, args)?;
+    let made = new_master(store, config, args)?;
+    let same = if made { None } else { nothing_new(store).await? };
     let (mut reporter, interrupt) = (Reporter::new("owners"), Interrupt::listen());
     let mut on_progress = |progress: &Progress| {
         reporter.note(progress);
@@ -161,10 +181,17 @@ async fn rotate(store: &Store, config: &Config, args: &Rotate) -> anyhow::Result
         bail!("interrupted: {}", again(&reporter));
     }
     let newest = store.sealer.master_keys().newest().id();
+    let older = match done.rewrapped {
+        0 => String::new(),
+        1 => format!("; an older one is wrapped by the master key {newest} now"),
+        more => format!("; {more} older ones are wrapped by the master key {newest} now"),
+    };
     Ok(format!(
-        "Made {} data keys for {} owners; {} older ones are wrapped by the master key {newest} now.\n\
-         Values are sealed anew by `portico keys reseal`. `portico keys status` says which master keys may go.\n",
-        done.made, done.owners, done.rewrapped
+        "Made {} for {}{older}.\n{}Values are sealed anew by `portico keys reseal`. `portico keys status` says which \
+         master keys may go.\n",
+        counted(done.made, "data key"),
+        counted(done.owners, "owner"),
+        same.unwrap_or_default()
     ))
 }
 
@@ -218,30 +245,34 @@ impl Interrupt {
 
 fn told(done: &storage::Resealed, partly: bool) -> String {
     let mut text = format!(
-        "Looked at {} values; sealed {} anew; removed {} data keys that nothing needs.\n",
-        done.looked_at, done.resealed, done.removed
+        "Looked at {}; sealed {} anew; removed {} that nothing needs.\n",
+        counted(done.looked_at, "value"),
+        done.resealed,
+        counted(done.removed, "data key"),
     );
     if done.unheard > 0 {
         let _ = writeln!(
             text,
-            "{} replicas have not said that they know the newest data keys, so no older ones are removed. Do this again \
-             when they can reach the store, or ten minutes after they died.",
-            done.unheard
+            "No older data keys are removed, because of {} that did not say to know the newest. Do this again when \
+             they can reach the store, or ten minutes after they died.",
+            counted(done.unheard, "replica")
         );
     } else if partly {
         text += "A part of a pass removes no keys: run `portico keys reseal` once more for that.\n";
-    } else if let Some(from) = done.removable_from {
-        let _ = writeln!(
-            text,
-            "Older data keys are left. The last of them can be removed from {from} on, by doing this again."
-        );
+    } else if let Some((first, last)) = done.removable_from {
+        let when = if first == last {
+            format!("They can be removed from {last} on")
+        } else {
+            format!("The first of them can be removed from {first} on, the last from {last} on")
+        };
+        let _ = writeln!(text, "Older data keys are left. {when}, by doing this again.");
     }
     if done.damaged > 0 {
         let _ = writeln!(
             text,
-            "{} values do not open: they are damaged, or their keys are gone. They stay as they are, and so do the \
-             data keys that they name. The log says whose they are.",
-            done.damaged
+            "What does not open, because it is damaged or its key is gone: {}. It stays as it is, and so does the data \
+             key that it names. The log says whose it is.",
+            counted(done.damaged, "value")
         );
     }
     text
@@ -259,18 +290,20 @@ async fn status(store: &Store) -> anyhow::Result<String> {
             (false, 0) if !wrapped.contains_key(&None) => "; it may go, unless a backup needs it",
             (false, _) => "",
         };
-        let _ = writeln!(text, "  {id}  wraps {keys} data keys{note}");
+        let _ = writeln!(text, "  {id}  wraps {}{note}", counted(keys, "data key"));
     }
     if let Some(keys) = wrapped.get(&None) {
-        let _ = writeln!(text, "  {keys} data keys do not say which wraps them: `portico keys rotate` sees to it");
+        let keys = counted(*keys, "data key");
+        let _ = writeln!(text, "  {keys} without a word which wraps them: `portico keys rotate` sees to it");
     }
     for (id, keys) in wrapped.iter().filter_map(|(id, keys)| Some(((*id)?, keys))) {
         if !ids.contains(&id) {
-            let _ = writeln!(text, "  {id}  wraps {keys} data keys AND IS NOT AMONG THOSE GIVEN: they do not open");
+            let keys = counted(*keys, "data key");
+            let _ = writeln!(text, "  {id}  wraps {keys} AND IS NOT AMONG THOSE GIVEN: what it wraps does not open");
         }
     }
     let (owners, keys) = (store.keys.count_owners().await?, wrapped.values().sum::<u64>());
-    let _ = writeln!(text, "Data keys: {keys}, of {owners} owners");
+    let _ = writeln!(text, "Data keys: {keys}, of {}", counted(owners, "owner"));
     Ok(text)
 }
 

@@ -22,19 +22,22 @@ pub(super) struct Reporter {
     terminal: bool,
     written: Option<Instant>,
     last: Option<Progress>,
+    /// Whether the last one was not written yet.
+    behind: bool,
 }
 
 impl Reporter {
     /// For work that goes through so many of `what`.
     pub(super) fn new(what: &'static str) -> Self {
-        Self { what, terminal: io::stderr().is_terminal(), written: None, last: None }
+        Self { what, terminal: io::stderr().is_terminal(), written: None, last: None, behind: false }
     }
 
     /// Takes note, and writes if the last time is long enough ago.
     pub(super) fn note(&mut self, progress: &Progress) {
         self.last = Some(progress.clone());
         let pause = if self.terminal { BAR } else { LINE };
-        if self.written.is_none_or(|written| written.elapsed() >= pause) {
+        self.behind = self.written.is_some_and(|written| written.elapsed() < pause);
+        if !self.behind {
             self.written = Some(Instant::now());
             self.write(progress);
         }
@@ -45,11 +48,11 @@ impl Reporter {
         self.last.as_ref().map(|last| last.position.as_str()).filter(|position| !position.is_empty())
     }
 
-    /// Leaves the line of the bar.
+    /// Writes the last one, if that was not done, and leaves the line of the bar.
     pub(super) fn end(&mut self) {
-        if let Some(last) = self.last.take() {
-            self.write(&last);
-            self.last = Some(last);
+        if let Some(last) = self.last.as_ref().filter(|_| self.behind) {
+            self.write(last);
+            self.behind = false;
         }
         if self.terminal && self.written.is_some() {
             let _ = writeln!(io::stderr());
@@ -79,9 +82,10 @@ fn bar(progress: &Progress, what: &str) -> String {
     format!("[{done}{left}] {share:>3} %  {} of about {} {what} ", progress.done, progress.total)
 }
 
+/// Says the position as it is given back: whoever kills the command finds it in what it wrote.
 fn line(progress: &Progress, what: &str) -> String {
-    let position = if progress.position.is_empty() { "the end" } else { &progress.position };
-    format!("{} of about {} {what} ({} %), at {position}", progress.done, progress.total, share(progress))
+    let Progress { done, total, position } = progress;
+    format!("{done} of about {total} {what} ({} %); if it stops here, go on with --from '{position}'", share(progress))
 }
 
 #[cfg(test)]
@@ -96,6 +100,19 @@ mod tests {
         // More came while it ran; or there was nothing to do.
         assert!(bar(&at(9, 4), "values").starts_with("[##############################] 100 %"));
         assert!(bar(&at(0, 0), "values").starts_with("[##############################] 100 %"));
-        assert_eq!(line(&at(1, 3), "values"), "1 of about 3 values (33 %), at 0:platform/a/b");
+        let told = "1 of about 3 values (33 %); if it stops here, go on with --from '0:platform/a/b'";
+        assert_eq!(line(&at(1, 3), "values"), told);
+    }
+
+    #[test]
+    fn the_end_is_written_once() {
+        let at = |done| Progress { done, total: 2, position: "platform".to_owned() };
+        let mut reporter = Reporter::new("owners");
+        reporter.note(&at(1));
+        assert!(!reporter.behind, "the first is written at once");
+        reporter.note(&at(2));
+        assert!(reporter.behind, "and the next a while later");
+        reporter.end();
+        assert!(!reporter.behind && reporter.position() == Some("platform"));
     }
 }

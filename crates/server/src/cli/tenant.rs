@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use model::{TenantId, TenantSlug};
 use storage::{Owner, archive};
 
-use super::{Place, keys::must_be_there, on_a_runtime, print};
+use super::{Place, counted::counted, keys::must_be_there, on_a_runtime, print};
 use crate::{Store, telemetry};
 
 /// How long replicas have to forget the keys: longer than one that died without a word counts as alive.
@@ -66,11 +66,13 @@ async fn shred(store: &Store, args: &Shred, patience: Duration) -> anyhow::Resul
     if !confirmed(args, id, &name)? {
         bail!("nothing was done");
     }
+    // The name is gone before the work is done.
+    print(format_args!("If this is interrupted, finish it by the id: `portico tenant shred {id} --yes {id}`\n"))?;
     // Backups first: until the live keys are gone, everything can be done again by the same name.
     for file in &args.keys_backup {
         let removed = archive::remove_owner(file, Owner::Tenant(id));
         let removed = removed.with_context(|| format!("{} still has the keys of {name}", file.display()))?;
-        print(format_args!("Removed {removed} keys of {name} from {}\n", file.display()))?;
+        print(told_of_backup(file, &name, removed))?;
     }
     let again =
         || format!("{name} is not shredded everywhere. Do it again with `portico tenant shred {id} --yes {id}`");
@@ -78,6 +80,18 @@ async fn shred(store: &Store, args: &Shred, patience: Duration) -> anyhow::Resul
     forgotten_everywhere(store, Owner::Tenant(id), patience).await.with_context(again)?;
     let what = if existed { "is deleted, and its keys are" } else { "was gone; its keys are" };
     print(format_args!("{name} {what} destroyed and forgotten by every replica.\n"))
+}
+
+/// What was done to a keys file. None is no failure: a key is made when the first secret is sealed.
+fn told_of_backup(file: &Path, name: &str, removed: u64) -> String {
+    let file = file.display();
+    match removed {
+        0 => format!(
+            "Nothing to remove from {file}: it has no key of {name}, which had sealed nothing yet when it was written, or \
+             its keys were removed before\n"
+        ),
+        some => format!("Removed {} of {name} from {file}\n", counted(some, "key")),
+    }
 }
 
 /// The tenant, and what to call it.
@@ -92,8 +106,14 @@ async fn find(store: &Store, text: &str) -> anyhow::Result<(TenantId, String)> {
     }
     let slug: TenantSlug = text.parse().with_context(|| format!("{text} is no slug of a tenant"))?;
     let found = registry.tenant_to_shred(&slug).await?;
-    let tenant = found.with_context(|| format!("there is no tenant {slug}"))?;
-    Ok((tenant.id, tenant.slug.to_string()))
+    match found {
+        Some(tenant) => Ok((tenant.id, tenant.slug.to_string())),
+        None if registry.is_tombstone(&slug).await? => bail!(
+            "the tenant {slug} was deleted. A shred that was interrupted is finished by the tenant's id, which it said \
+             when it began and which is in the log of decisions: `portico tenant shred ten_…`"
+        ),
+        None => bail!("there is no tenant {slug}"),
+    }
 }
 
 /// Whether whoever runs this means it.

@@ -21,7 +21,7 @@ use storage::repo::PolicyMode;
 
 use super::{
     Config, Dcr, Log, LogFormat, Mcp, OutboundConfig, Overrides, Tokens,
-    stores::{Stores, stores},
+    stores::{self, Kind, Stores},
     values::Span,
 };
 
@@ -33,11 +33,12 @@ const DAY: Duration = Duration::from_hours(24);
 /// Reads everything; `None` when there is no telling what was meant. Faults are noted either way.
 pub(super) fn config(root: &mut Table<'_>, base: &Path, overrides: &Overrides) -> Option<Config> {
     let listen = listen(root);
-    let origins = origins(root, listen);
+    let kind = stores::kind(root, overrides);
+    let origins = origins(root, listen, kind);
     let configured = root.optional::<PathBuf>("data").unwrap_or_else(|| "./portico-data".into());
     let data = overrides.data.clone().unwrap_or_else(|| base.join(configured));
     let issuers = root.optional("issuer_mode").unwrap_or_default();
-    let stores = stores(root, base, overrides);
+    let stores = stores::stores(root, base, kind);
     let storage_wait = span(root, "storage_wait", Duration::ZERO..HOUR, MINUTE);
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let workers = number(root, "workers", 1..257, cores as u64);
@@ -86,11 +87,19 @@ fn listen(root: &mut Table<'_>) -> Option<SocketAddr> {
 }
 
 /// One base URL, or an origin for each part over it.
-fn origins(root: &mut Table<'_>, listen: Option<SocketAddr>) -> Option<Origins> {
+fn origins(root: &mut Table<'_>, listen: Option<SocketAddr>, kind: Option<Kind>) -> Option<Origins> {
     let base = root.take("base_url").map(|item| (item.place(), item.text()));
     let mut table = root.table("origins");
     let [auth, mcp, app] = ["auth", "mcp", "app"].map(|name| table.take(name).map(|item| (item.place(), item.text())));
-    if auth.is_none()
+    if base.is_none() && kind == Some(Kind::Postgres) {
+        if auth.is_none() || mcp.is_none() {
+            root.fault(
+                "base_url",
+                "is missing: storage = \"postgres\" needs it. It is where browsers and clients reach Portico, the same \
+                 for all replicas",
+            );
+        }
+    } else if auth.is_none()
         && base.is_none()
         && listen.is_some_and(|listen| listen.ip().is_unspecified() || listen.port() == 0)
     {

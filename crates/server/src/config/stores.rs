@@ -63,7 +63,7 @@ pub enum MasterKeyConfig {
 
 /// Which store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Sqlite,
     Postgres,
 }
@@ -87,9 +87,8 @@ pub(super) struct Stores {
     pub(super) master: MasterKeyConfig,
 }
 
-/// Reads all of it.
-pub(super) fn stores(root: &mut Table<'_>, base: &Path, overrides: &Overrides) -> Option<Stores> {
-    let kind = kind(root, overrides);
+/// Reads all of it but the kind.
+pub(super) fn stores(root: &mut Table<'_>, base: &Path, kind: Option<Kind>) -> Option<Stores> {
     let postgres = postgres(root, base, kind);
     let redis = redis(root, base, kind);
     let master = master(root, base, kind);
@@ -100,7 +99,8 @@ pub(super) fn stores(root: &mut Table<'_>, base: &Path, overrides: &Overrides) -
     Some(Stores { storage, redis, master: master? })
 }
 
-fn kind(root: &mut Table<'_>, overrides: &Overrides) -> Option<Kind> {
+/// Which store it is; `None` when there is no telling.
+pub(super) fn kind(root: &mut Table<'_>, overrides: &Overrides) -> Option<Kind> {
     let Some(item) = root.take("storage") else { return Some(Kind::Sqlite) };
     let place = item.place();
     let kind = item.parse::<Kind>()?;

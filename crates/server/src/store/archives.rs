@@ -87,8 +87,8 @@ impl Source {
             }
             StorageConfig::Postgres(postgres) => {
                 let archive = PostgresArchive::of(&postgres.data());
-                check(&archive).await.context(shared::POSTGRES)?;
-                let keys = PostgresKeys::connect(&postgres.keys()).await.context(shared::KEYS)?;
+                check(&archive).await.with_context(|| postgres.place())?;
+                let keys = PostgresKeys::connect(&postgres.keys()).await.with_context(|| postgres.keys_place())?;
                 (Arc::new(archive), Opened::Postgres(Arc::new(keys)))
             }
         };
@@ -165,7 +165,7 @@ impl Target {
             }
             StorageConfig::Postgres(postgres) => {
                 shared::migrate(postgres).await?;
-                let keys = PostgresKeys::connect(&postgres.keys()).await.context(shared::KEYS)?;
+                let keys = PostgresKeys::connect(&postgres.keys()).await.with_context(|| postgres.keys_place())?;
                 let archive = PostgresArchive::of(&postgres.data());
                 (Arc::new(archive), Opened::Postgres(Arc::new(keys)), None)
             }

@@ -47,7 +47,11 @@ pub(super) async fn open(
     let split = Split::new(Arc::new(sqlite.clone()), Arc::clone(&memory) as _);
     let repos = sqlite.repos();
     Ok(Store {
-        backends: vec![Backend { name: "sqlite", probe: Probe::Records(Arc::clone(&repos.changes)) }],
+        backends: vec![Backend {
+            name: "sqlite",
+            place: path.display().to_string(),
+            probe: Probe::Records(Arc::clone(&repos.changes)),
+        }],
         spool: Arc::new(Direct::new(Arc::clone(&repos.usage), Arc::clone(&clock))),
         queue: None,
         repos,

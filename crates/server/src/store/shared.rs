@@ -48,14 +48,10 @@ impl PostgresConfig {
 
 /// Brings the schemas to this version's, one caller at a time. Returns how many migrations this one applied.
 pub async fn migrate(config: &PostgresConfig) -> anyhow::Result<usize> {
-    let data = Postgres::migrate(&config.data()).await.context(POSTGRES)?;
-    let keys = PostgresKeys::migrate(&config.keys()).await.context(KEYS)?;
+    let data = Postgres::migrate(&config.data()).await.with_context(|| config.place())?;
+    let keys = PostgresKeys::migrate(&config.keys()).await.with_context(|| config.keys_place())?;
     Ok(data.applied + keys.applied)
 }
-
-pub(super) const POSTGRES: &str = "Postgres cannot be used";
-pub(super) const KEYS: &str = "the Postgres of the wrapped keys cannot be used";
-const REDIS: &str = "Redis cannot be used";
 
 /// Connects to what is configured. Postgres has to be migrated.
 pub(super) async fn open(
@@ -65,7 +61,7 @@ pub(super) async fn open(
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 ) -> anyhow::Result<Store> {
-    let keys = Arc::new(PostgresKeys::connect(&config.keys()).await.context(KEYS)?);
+    let keys = Arc::new(PostgresKeys::connect(&config.keys()).await.with_context(|| config.keys_place())?);
     let opened = connect(config, redis, master, &keys, &clock, &entropy).await;
     let (sealer, postgres, redis) = match opened {
         Ok(opened) => opened,
@@ -77,17 +73,20 @@ pub(super) async fn open(
     let (repos, bus) = (postgres.repos(), postgres.bus());
     let records = Arc::new(postgres.clone());
     let mut maintenance: Vec<Arc<dyn Maintenance>> = vec![Arc::clone(&records) as _];
-    let mut backends = vec![Backend { name: "postgres", probe: Probe::Records(Arc::clone(&repos.changes)) }];
+    let probe = Probe::Records(Arc::clone(&repos.changes));
+    let mut backends = vec![Backend { name: "postgres", place: config.place(), probe }];
     if config.keys_url.is_some() {
-        backends.push(Backend { name: "postgres of the keys", probe: Probe::Keys(Arc::clone(&keys) as _) });
+        let probe = Probe::Keys(Arc::clone(&keys) as _);
+        backends.push(Backend { name: "postgres of the keys", place: config.keys_place(), probe });
     }
     let mut volatile: Arc<dyn KeyValue> = Arc::clone(&records) as _;
-    if let Some(redis) = &redis {
+    if let Some((redis, place)) = &redis {
         let redis = Arc::new(redis.clone());
         maintenance.push(Arc::clone(&redis) as _);
         volatile = Arc::clone(&redis) as _;
-        backends.push(Backend { name: "redis", probe: Probe::Values(redis) });
+        backends.push(Backend { name: "redis", place: place.clone(), probe: Probe::Values(redis) });
     }
+    let redis = redis.map(|(redis, _)| redis);
     let columns: Vec<Arc<dyn SealedColumns>> = vec![Arc::clone(&records) as _];
     let split = Split::new(records, volatile);
     let spool: Arc<dyn UsageSpool> = match &redis {
@@ -113,7 +112,8 @@ pub(super) async fn open(
     })
 }
 
-type Connected = (Arc<Sealer>, Postgres, Option<Redis>);
+/// What seals, the records, and Redis with its place.
+type Connected = (Arc<Sealer>, Postgres, Option<(Redis, String)>);
 
 async fn connect(
     config: &PostgresConfig,
@@ -124,25 +124,29 @@ async fn connect(
     entropy: &Arc<dyn Entropy>,
 ) -> anyhow::Result<Connected> {
     let sealer = Sealer::open_ring(master, Arc::clone(keys) as _, Arc::clone(clock), Arc::clone(entropy)).await;
-    let sealer = Arc::new(sealer.context(KEYS)?);
+    let sealer = Arc::new(sealer.with_context(|| config.keys_place())?);
     let redis = match redis {
-        Some(redis) => Some(Redis::connect(redis.options(), Arc::clone(clock)).await.context(REDIS)?),
+        Some(redis) => {
+            let (place, options) = (redis.place(), redis.options());
+            let connected = Redis::connect(options, Arc::clone(clock)).await;
+            Some((connected.with_context(|| place.clone())?, place))
+        }
         None => None,
     };
-    let bus = redis.as_ref().map(Redis::bus);
+    let bus = redis.as_ref().map(|(redis, _)| redis.bus());
     match Postgres::connect(&config.data(), Arc::clone(&sealer), Arc::clone(clock), bus).await {
         Ok(postgres) => Ok((sealer, postgres, redis)),
         Err(error) => {
-            if let Some(redis) = redis {
+            if let Some((redis, _)) = redis {
                 redis.close().await;
             }
-            Err::<Connected, StorageError>(error).context(POSTGRES)
+            Err::<Connected, StorageError>(error).with_context(|| config.place())
         }
     }
 }
 
 impl RedisConfig {
-    fn options(&self) -> RedisOptions {
+    pub(super) fn options(&self) -> RedisOptions {
         let Self { url, pool, ca, prefix } = self.clone();
         RedisOptions { url, pool, ca, prefix }
     }

@@ -53,6 +53,7 @@ async fn keys_rotate_and_reseal_beside_a_running_store() {
     let first = command.sealer.master_keys().newest().id();
     let said = rotate(&command, &world.config(), &args(None)).await.unwrap();
     assert!(said.starts_with("Made 2 data keys for 2 owners; 2 older ones are wrapped"), "{said}");
+    assert!(!said.contains("THE SAME"), "{said}");
     let second = command.sealer.master_keys().newest().id();
     assert!(first != second && said.contains(&second.to_string()), "{said}");
     let said = status(&command).await.unwrap();
@@ -66,7 +67,7 @@ async fn keys_rotate_and_reseal_beside_a_running_store() {
     assert!(said.contains("Older data keys are left"), "{said}");
     world.clock.advance(Duration::from_mins(15));
     let said = reseal(&command, None).await.unwrap();
-    assert!(said.starts_with("Looked at 2 values; sealed 0 anew; removed 1 data keys"), "{said}");
+    assert!(said.starts_with("Looked at 2 values; sealed 0 anew; removed 1 data key that"), "{said}");
 
     // The running one was never told of the new master key.
     assert_eq!(running.kv.get(here(acme)).await.unwrap().unwrap().value.as_slice(), b"secret");
@@ -88,7 +89,11 @@ async fn keys_rotate_and_reseal_beside_a_running_store() {
     fs::write(&file, kept.join("\n")).unwrap();
     let refused = Store::open_with(&world.config(), world.clock.clone(), Arc::new(SeededEntropy::new(4))).await;
     let refused = refused.unwrap_err();
-    assert!(matches!(refused.downcast_ref(), Some(StorageError::WrongMasterKey)), "{refused:#}");
+    assert!(matches!(refused.downcast_ref(), Some(StorageError::WrongMasterKey { .. })), "{refused:#}");
+    assert!(
+        format!("{refused:#}").contains(&format!("wrapped by the master key {second}, which is not")),
+        "{refused:#}"
+    );
 }
 
 #[tokio::test]
@@ -100,18 +105,60 @@ async fn master_keys_in_the_environment_are_not_written() {
     let refused = rotate(&store, &config, &args(Some(Master::New))).await.unwrap_err().to_string();
     assert!(refused.contains("--master keep") && !refused.contains(&key), "{refused}");
     let said = rotate(&store, &config, &args(None)).await.unwrap();
-    assert!(said.starts_with("Made 1 data keys for 1 owners; 0 older ones"), "{said}");
+    assert!(said.starts_with("Made 1 data key for 1 owner.\nTHE MASTER KEY IS THE SAME AS BEFORE"), "{said}");
     store.close().await;
+}
+
+#[tokio::test]
+async fn a_rotation_to_no_new_master_key_says_so() {
+    let world = World::new();
+    let file = world.home.path().join("ring");
+    let [old, new] = ["0a".repeat(32), "0b".repeat(32)];
+    let write = |keys: &[&str]| fs::write(&file, keys.join("\n")).unwrap();
+    write(&[&old]);
+    let config = config(world.home.path(), &format!("[keys]\nmaster_file = \"{}\"\n", file.display()));
+    let open =
+        async |seed| Store::open_with(&config, world.clock.clone(), Arc::new(SeededEntropy::new(seed))).await.unwrap();
+    let rotated = async |seed, args: Rotate| {
+        let store = open(seed).await;
+        let said = rotate(&store, &config, &args).await.unwrap();
+        store.close().await;
+        said
+    };
+    let id = |key: &str| MasterKeys::parse(key.as_bytes()).unwrap().newest().id();
+    let said = rotated(1, args(None)).await;
+    let same = format!("THE MASTER KEY IS THE SAME AS BEFORE: the last one given, {}, wrapped all", id(&old));
+    assert!(said.contains(&same) && said.contains("No other is among those given"), "{said}");
+    // The new one at the wrong end.
+    write(&[&new, &old]);
+    let said = rotated(2, args(None)).await;
+    let hint = format!("{} stands before it and wraps nothing: if that one is the new one, put it last", id(&new));
+    assert!(said.contains(&same) && said.contains(&hint), "{said}");
+    // As it is meant, and a second time: then there is nothing new again.
+    write(&[&old, &new]);
+    let said = rotated(3, args(None)).await;
+    assert!(said.contains(&format!("wrapped by the master key {} now", id(&new))) && !said.contains("SAME"), "{said}");
+    assert!(rotated(4, args(Some(Master::Keep))).await.contains("SAME"));
+    assert!(!rotated(5, args(Some(Master::New))).await.contains("SAME"));
 }
 
 #[test]
 fn what_is_left_to_do_is_said() {
     let done = storage::Resealed { looked_at: 3, resealed: 2, damaged: 1, ..storage::Resealed::default() };
     let said = told(&done, true);
-    assert!(said.contains("1 values do not open") && said.contains("run `portico keys reseal` once more"), "{said}");
-    let from = Some(Timestamp::from_seconds(0));
-    let said = told(&storage::Resealed { removable_from: from, ..done }, false);
-    assert!(said.contains("from 1970-01-01T00:00:00Z on"), "{said}");
+    assert!(
+        said.contains("its key is gone: 1 value.") && said.contains("run `portico keys reseal` once more"),
+        "{said}"
+    );
+    let moment = Timestamp::from_seconds;
+    let said = told(&storage::Resealed { removable_from: Some((moment(0), moment(0))), ..done }, false);
+    assert!(said.contains("They can be removed from 1970-01-01T00:00:00Z on, by"), "{said}");
+    let said = told(&storage::Resealed { removable_from: Some((moment(0), moment(60))), ..done }, false);
+    let both =
+        "The first of them can be removed from 1970-01-01T00:00:00Z on, the last from 1970-01-01T00:01:00Z on, by";
+    assert!(said.contains(both), "{said}");
+    let said = told(&storage::Resealed { unheard: 1, ..done }, false);
+    assert!(said.contains("because of 1 replica that did not say"), "{said}");
 }
 
 #[test]

@@ -84,6 +84,9 @@ async fn a_shredded_tenant_is_gone_for_every_replica_and_every_copy() {
 
     assert!(running.repos.tenants.tenant(acme.id).await.unwrap().is_none());
     assert!(command.keys.load(owner).await.unwrap().is_empty());
+    // The name does not lead to it any more.
+    let refused = shred(&command, &args("acme", Some("acme")), PATIENCE).await.unwrap_err().to_string();
+    assert!(refused.contains("acme was deleted") && refused.contains("finished by the tenant's id"), "{refused}");
     let place = || "a copy".to_owned();
     for store in [&running, &command] {
         // What a backup of the data had.
@@ -98,6 +101,14 @@ async fn a_shredded_tenant_is_gone_for_every_replica_and_every_copy() {
     assert_eq!(events.iter().filter(|event| event.action == "tenant.shredded").count(), 1);
     running.close().await;
     command.close().await;
+}
+
+#[test]
+fn a_backup_without_keys_of_the_tenant_is_no_surprise() {
+    let told = |removed| told_of_backup(Path::new("b.keys"), "acme", removed);
+    assert!(told(0).starts_with("Nothing to remove from b.keys: it has no key of acme, which had sealed nothing yet"));
+    assert_eq!(told(1), "Removed 1 key of acme from b.keys\n");
+    assert_eq!(told(2), "Removed 2 keys of acme from b.keys\n");
 }
 
 #[tokio::test]

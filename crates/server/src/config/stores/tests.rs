@@ -4,6 +4,7 @@ use super::*;
 use crate::config::Config;
 
 const PASSWORD: &str = "hunter2-hunter2";
+const BASE: (&str, &str) = ("PORTICO_BASE_URL", "https://p.example");
 const KEY: &str = "abababababababababababababababababababababababababababababababab";
 
 fn parse(text: &str, variables: &[(&str, &str)], overrides: &Overrides, base: &Path) -> Result<Config, Vec<String>> {
@@ -12,7 +13,7 @@ fn parse(text: &str, variables: &[(&str, &str)], overrides: &Overrides, base: &P
 }
 
 fn faults(text: &str) -> Vec<String> {
-    parse(text, &[], &Overrides::default(), Path::new("")).unwrap_err()
+    parse(text, &[BASE], &Overrides::default(), Path::new("")).unwrap_err()
 }
 
 #[test]
@@ -27,7 +28,7 @@ fn the_environment_alone_is_enough() {
     let redis = file("redis", &format!("rediss://:{PASSWORD}@cache:6380\n"));
     let master = file("master", KEY);
     let variables = [
-        ("PORTICO_BASE_URL", "https://p.example"),
+        BASE,
         ("PORTICO_STORAGE", "postgres"),
         ("PORTICO_POSTGRES__URL_FILE", &postgres),
         ("PORTICO_POSTGRES__MAX_CONNECTIONS", "7"),
@@ -52,7 +53,7 @@ fn files_are_relative_to_the_configuration() {
     fs::write(dir.path().join("url"), "postgres://db/portico").unwrap();
     fs::write(dir.path().join("key"), KEY).unwrap();
     let text = "storage = \"postgres\"\n[postgres]\nurl_file = \"url\"\n[keys]\nmaster_file = \"key\"";
-    let config = parse(text, &[], &Overrides::default(), dir.path()).unwrap();
+    let config = parse(text, &[BASE], &Overrides::default(), dir.path()).unwrap();
     assert!(matches!(config.storage, StorageConfig::Postgres(found) if found.url.expose() == "postgres://db/portico"));
     let missing = faults(text);
     assert_eq!(missing.len(), 2, "{missing:?}");
@@ -63,7 +64,7 @@ fn files_are_relative_to_the_configuration() {
 #[test]
 fn a_secret_comes_from_one_place() {
     let text = "storage = \"postgres\"\n[postgres]\nurl_file = \"f\"\n[keys]\nmaster_file = \"f\"";
-    let variables = [("PORTICO_POSTGRES__URL", "postgres://db/x"), ("PORTICO_KEYS__MASTER", KEY)];
+    let variables = [BASE, ("PORTICO_POSTGRES__URL", "postgres://db/x"), ("PORTICO_KEYS__MASTER", KEY)];
     let found = parse(text, &variables, &Overrides::default(), Path::new("")).unwrap_err();
     let expected = [
         "line 3: postgres.url_file: is given besides the value itself; use one of them",
@@ -90,6 +91,24 @@ fn what_a_store_needs_and_what_it_does_not_know() {
         assert!(found[0].contains("storage is not \"postgres\""), "{found:?}");
     }
     assert_eq!(faults("[redis]\nprefix = \"a{b}\""), ["line 2: redis.prefix: use 1 to 40 of a-z, 0-9 and dashes"]);
+}
+
+#[test]
+fn replicas_have_one_address() {
+    let given = format!("storage = \"postgres\"\npostgres.url = \"postgres://db/x\"\nkeys.master = \"{KEY}\"\n");
+    let faults = |text: &str| parse(text, &[], &Overrides::default(), Path::new("")).unwrap_err();
+    let missing = "base_url: is missing: storage = \"postgres\" needs it. It is where browsers and clients reach Portico, the \
+                   same for all replicas";
+    assert_eq!(faults(&given), [missing]);
+    // Once, together with whatever else is wrong, and whatever it listens at.
+    let found = faults("storage = \"postgres\"\nlisten = \"0.0.0.0:8080\"\n");
+    assert_eq!((found.len(), &*found[0]), (3, missing), "{found:?}");
+    let origins = |which: &[&str]| {
+        let lines: String = which.iter().map(|name| format!("origins.{name} = \"https://{name}.example\"\n")).collect();
+        parse(&format!("{given}{lines}"), &[], &Overrides::default(), Path::new(""))
+    };
+    assert_eq!(origins(&["auth"]).unwrap_err(), [missing]);
+    assert!(origins(&["auth", "mcp"]).is_ok());
 }
 
 #[test]
