@@ -11,7 +11,7 @@ use http_kit::{
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use model::{
-    Clock, Entropy, GrantId, Id, ManualClock, OsEntropy, ResourcePath, Role, ServerId, TenantId, Timestamp,
+    Clock, Entropy, GrantId, Id, ManualClock, OsEntropy, ResourcePath, Role, ServerId, TenantId, Timestamp, TokenId,
     UpstreamSource, UserId,
 };
 use registry::{Directory, Registry};
@@ -250,7 +250,7 @@ impl World {
             "sub": self.users[token.user],
             "aud": format!("{ORIGIN}{path}"),
             "client_id": token.client,
-            "jti": "j",
+            "jti": TokenId::new(&*self.clock, &OsEntropy),
             "iat": now,
             "exp": now + 3600,
             "scope": token.scope,
