@@ -1,8 +1,9 @@
 //! Backup, destroy, restore, with the real binary: between Postgres and itself, and to SQLite and back.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, process::Output};
 
 use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
 use tests::{Browser, Client, Database, Prefix, Tokens, World, server};
 
 use crate::{
@@ -35,10 +36,27 @@ async fn works(replica: &Replica, held: Held) -> Held {
     Held { tokens, cookies: mel.cookies().clone(), ..held }
 }
 
+/// A value that belongs to nobody, as a broken disk leaves it.
+async fn damage(database: &str) {
+    let mut observer = PgConnection::connect(database).await.expect("Postgres");
+    let insert = "INSERT INTO key_value (owner, collection, key, value, revision, format)
+                  VALUES ('nobody', 'vault', 'lost', '\\x0102', 1, 1)";
+    sqlx::query(insert).execute(&mut observer).await.expect("a row");
+}
+
+/// That a command has succeeded, and said that this row is damaged, and not what it holds.
+fn says_what_is_damaged(output: &Output) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    for part in ["Nobody can open what is sealed in 1 row", "key_value", "nobody vault lost"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
 /// Both files of a backup, made while it is served.
 fn back_up(installation: &Installation, name: &str) -> [String; 2] {
     let files = ["data", "keys"].map(|kind| installation.home().join(format!("{name}.{kind}")).display().to_string());
-    installation.run(&["backup", "--data-file", &files[0], "--keys-file", &files[1]]);
+    says_what_is_damaged(&installation.output(&["backup", "--data-file", &files[0], "--keys-file", &files[1]]));
     for file in &files {
         let mode = fs::metadata(file).expect("a file").permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{file}");
@@ -52,7 +70,7 @@ fn back_up(installation: &Installation, name: &str) -> [String; 2] {
 fn restore(installation: &Installation, [data, keys]: &[String; 2]) {
     let said = installation.output(&["restore", "--data-file", keys, "--keys-file", data]);
     assert!(!said.status.success(), "the files were exchanged");
-    installation.run(&["restore", "--data-file", data, "--keys-file", keys]);
+    says_what_is_damaged(&installation.output(&["restore", "--data-file", data, "--keys-file", keys]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,6 +81,7 @@ async fn an_installation_comes_back_and_moves() {
     first.apply(World::TWO_TENANTS);
     let replica = first.replica().await;
     let held = hold(&replica).await;
+    damage(first.environment("POSTGRES__URL")).await;
     let files = back_up(&first, "first");
     let served = first.output(&["restore", "--data-file", &files[0], "--keys-file", &files[1]]);
     let said = String::from_utf8_lossy(&served.stderr).into_owned();

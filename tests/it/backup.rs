@@ -26,8 +26,8 @@ async fn back_up(app: &TestApp) -> Kept {
     let config = app.config();
     let source = Source::open(&config, &clock, &app.entropy).await.expect("an installation");
     let (mut data, mut keys) = (Vec::new(), Vec::new());
-    let rows = backup::backup(&source, &*clock, &*app.entropy, &|_| {}, &mut data, &mut keys).await.expect("a backup");
-    assert!(rows > 20, "{rows}");
+    let done = backup::backup(&source, &*clock, &*app.entropy, &|_| {}, &mut data, &mut keys).await.expect("a backup");
+    assert!(done.rows > 20 && done.damaged == 0, "{done:?}");
     source.close().await;
     let master = fs::read(app.data().join("master.key")).expect("a master key");
     Kept { data, keys, master }

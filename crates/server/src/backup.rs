@@ -13,7 +13,16 @@ pub use crate::store::archives::{Source, Target};
 /// Hears how many rows are done.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 
-/// Writes both files of a backup. Returns how many rows it has.
+/// A backup that is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Done {
+    /// How many rows it has.
+    pub rows: u64,
+    /// How many of them have something sealed that nobody can open.
+    pub damaged: u64,
+}
+
+/// Writes both files of a backup.
 pub async fn backup(
     source: &Source,
     clock: &dyn Clock,
@@ -21,7 +30,7 @@ pub async fn backup(
     progress: Progress<'_>,
     data: Sink<'_>,
     keys: Sink<'_>,
-) -> archive::Result<u64> {
+) -> archive::Result<Done> {
     let volatile: Vec<_> = auth::COLLECTIONS
         .iter()
         .filter(|collection| collection.durability == Durability::Volatile)
@@ -39,7 +48,7 @@ pub async fn backup(
     };
     let written = backup.write(data).await?;
     written.keys.write(keys).await?;
-    Ok(written.rows)
+    Ok(Done { rows: written.rows, damaged: written.damaged })
 }
 
 /// Fills an empty installation from both files of a backup. After an error it is as empty as before.

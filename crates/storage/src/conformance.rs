@@ -18,6 +18,7 @@ mod lists;
 mod maintenance;
 mod people;
 mod races;
+mod removals;
 mod replicas;
 mod rotations;
 mod servers;
@@ -30,11 +31,12 @@ use std::sync::Arc;
 
 use model::Clock;
 
-use self::world::World;
 pub use self::{
     archive::Home,
     keys::{MemoryKeys, sealer},
+    removals::Bulk,
 };
+use self::{keys::HidingKeys, world::World};
 use crate::{Bus, KeyValue, LocalBus, Maintenance, SealedColumns, WrappedKeys, repo::Repos};
 
 /// How many callers race.
@@ -47,6 +49,8 @@ pub async fn archives(from: impl AsyncFn() -> Box<dyn Home>, to: impl AsyncFn() 
     archive::are_of_one_moment(from().await, to().await).await;
     archive::leave_a_shredded_owner_closed(from().await, to().await).await;
     archive::are_read_of_older_schemas(from().await, to().await).await;
+    archive::keep_damaged_rows_as_they_are(&from, to().await).await;
+    archive::know_which_keys_were_gone(&from, to().await).await;
 }
 
 /// What a restore refuses, leaving everything as it was. Files are cut and changed at `trials` places.
@@ -60,6 +64,17 @@ pub async fn refused_archives(
     archive::other_versions(from().await, to().await).await;
     archive::what_is_not_empty(&from, to().await).await;
     archive::other_keys_in_the_target(from().await, to().await).await;
+}
+
+/// What has any number of rows is removed in steps. `fill` makes the rows.
+pub async fn removals<M: KeyValue + Maintenance>(
+    make: impl AsyncFn(Arc<dyn Clock>) -> (Repos, M),
+    fill: impl AsyncFn(&M, &Bulk),
+) {
+    let world = World::new();
+    let (repos, store) = make(world.clock.clone()).await;
+    removals::a_large_tenant_goes_in_steps(&world, &repos, &store, &fill).await;
+    removals::every_grant_ends_whatever_they_rest_on(&world, &repos, &store, &fill).await;
 }
 
 /// The promises of [`KeyValue`].

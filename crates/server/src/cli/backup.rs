@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use crate::{
-    backup::{self, Source, Target},
+    backup::{self, Done, Source, Target},
     config::{Config, Overrides},
     draft::Draft,
     lifecycle::signalled,
@@ -93,10 +93,17 @@ pub(super) fn write(files: &Files) -> anyhow::Result<()> {
         let written =
             backup::backup(&source, &*clock, &*entropy, &|rows| progress.at(rows), data.writer(), keys.writer()).await;
         source.close().await;
-        let rows = written?;
+        let Done { rows, damaged } = written?;
         data.finish().await?;
         keys.finish().await?;
         progress.end(rows);
+        if damaged > 0 {
+            say(&format!(
+                "Nobody can open what is sealed in {}: damaged, or its key is gone. The log names them; they are in \
+                 the backup as they are.\n",
+                rows_of(damaged)
+            ))?;
+        }
         say(
             "The keys file opens nothing without the master key, which is in neither file: keep that apart from both.\n",
         )
@@ -141,7 +148,18 @@ fn report(restored: &Restored) -> anyhow::Result<()> {
             owners.join(", ")
         ))?;
     }
+    if restored.damaged > 0 {
+        say(&format!(
+            "Nobody can open what is sealed in {}, as when the backup was made: damaged, or its key was gone. The log \
+             names them; they are as they were.\n",
+            rows_of(restored.damaged)
+        ))?;
+    }
     say("Portico can be started.\n")
+}
+
+fn rows_of(count: u64) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
 }
 
 async fn open(path: &Path) -> anyhow::Result<Box<dyn AsyncBufRead + Send + Unpin>> {

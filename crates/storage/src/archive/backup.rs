@@ -50,6 +50,9 @@ pub struct Written {
     pub keys: KeysFile,
     /// How many rows it has.
     pub rows: u64,
+    /// How many of them have something sealed that nobody can open, because it is damaged or its key is gone.
+    /// They are in the file as they are, and were named in the log.
+    pub damaged: u64,
 }
 
 /// The line before the rows of a table.
@@ -64,6 +67,10 @@ pub(super) struct Heading {
 pub(super) struct Counters {
     pub(super) revision: i64,
     pub(super) change: i64,
+    /// Keys, by owner and id, that some rows need and that were nowhere already when this was written. Any other
+    /// key that a restore misses was taken out of the keys file since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) gone: Vec<(String, u32)>,
 }
 
 /// The last line: nothing is missing before it.
@@ -101,7 +108,9 @@ impl Backup<'_> {
         let revision = snapshot.counter(Counter::Revision).await?;
         let change = snapshot.counter(Counter::Change).await?;
         drop(snapshot);
-        writer.line(&Counters { revision, change }).await?;
+        let gone = self.gone(&seals).await?;
+        let damaged = seals.damaged;
+        writer.line(&Counters { revision, change, gone }).await?;
         let digest = writer.digest();
         let sealed = self.sealer.seal(Owner::Platform, &place(&header.backup), &digest).await?;
         writer.line(&End { rows, sha256: hex(&digest), sealed: BASE64.encode(sealed) }).await?;
@@ -112,7 +121,20 @@ impl Backup<'_> {
         let alive: BTreeSet<Owner> = last.keys().map(|(owner, _)| *owner).collect();
         known.extend(last);
         known.retain(|(owner, _), _| alive.contains(owner));
-        Ok(Written { keys: KeysFile { header, keys: known }, rows })
+        Ok(Written { keys: KeysFile { header, keys: known }, rows, damaged })
+    }
+
+    /// The keys that rows need and that are nowhere. One that the store does have would be missing in the keys
+    /// file only, and make a backup that cannot be restored as what it is.
+    async fn gone(&self, seals: &Seals<'_>) -> Result<Vec<(String, u32)>> {
+        let mut gone = Vec::with_capacity(seals.missing.len());
+        for &(owner, id) in &seals.missing {
+            if self.keys.load(owner).await?.iter().any(|key| key.id == id) {
+                return Err(ArchiveError::MissingKey { owner, id });
+            }
+            gone.push((owner.to_string(), id));
+        }
+        Ok(gone)
     }
 
     async fn header(&self) -> Result<Header> {

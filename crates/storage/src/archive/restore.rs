@@ -72,6 +72,9 @@ pub struct Restored {
     /// Owners of sealed data without a key in the keys file: they were shredded, and what was sealed for them
     /// stays closed. Tenants with their slugs.
     pub closed: BTreeMap<Owner, Option<String>>,
+    /// How many rows have something sealed that nobody could open already when the backup was made. They are as
+    /// they were, and were named in the log.
+    pub damaged: u64,
 }
 
 impl Restore<'_> {
@@ -92,12 +95,13 @@ impl Restore<'_> {
         let Filling { fill, seals, slugs, rows, .. } = filling;
         // After an error here it may have been committed or not: the keys stay, and trying again shows it.
         fill.commit().await?;
+        let Seals { closed, damaged, .. } = seals;
         let slug = |owner: &Owner| match owner {
             Owner::Tenant(id) => slugs.get(id.bytes().as_slice()).cloned(),
             Owner::Platform | Owner::User(_) => None,
         };
-        let closed = seals.closed.into_iter().map(|owner| (owner, slug(&owner))).collect();
-        Ok(Restored { rows, taken_at: Timestamp::from_millis(header.taken_at), closed })
+        let closed = closed.into_iter().map(|owner| (owner, slug(&owner))).collect();
+        Ok(Restored { rows, taken_at: Timestamp::from_millis(header.taken_at), closed, damaged })
     }
 
     /// That this version, and this pair of files, can be restored.
@@ -218,6 +222,7 @@ impl Filling<'_> {
         }
         let counters: Counters = serde_json::from_slice(reader.last()).map_err(|_| reader.damaged("it is no row"))?;
         self.end(reader, header).await?;
+        self.seals.expect(&counters.gone)?;
         for (counter, value) in [(Counter::Revision, counters.revision), (Counter::Change, counters.change)] {
             let value = value.checked_add(JUMP).filter(|value| *value > 0);
             let value =

@@ -3,7 +3,10 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::Value;
 
-use super::{Column, Kind};
+use super::{Column, Kind, hex};
+
+/// How many characters of a text are in a name.
+const LONGEST: usize = 80;
 
 /// One cell of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,23 @@ pub enum Cell {
     Integer(i64),
     /// True or false.
     Flag(bool),
+}
+
+impl Cell {
+    /// As it stands in messages: on one line, and not longer than any name is.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Null => "-".to_owned(),
+            Self::Bytes(id) => hex(&id[..id.len().min(LONGEST / 2)]),
+            Self::Text(text) => {
+                let mut escaped = text.escape_debug();
+                let name: String = escaped.by_ref().take(LONGEST).collect();
+                if escaped.next().is_some() { format!("{name}…") } else { name }
+            }
+            Self::Integer(number) => number.to_string(),
+            Self::Flag(flag) => flag.to_string(),
+        }
+    }
 }
 
 /// One row, with a cell for each column of its table.

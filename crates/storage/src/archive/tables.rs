@@ -115,6 +115,16 @@ impl Table {
     }
 }
 
+impl Table {
+    /// What a row is called in messages: its key, and nothing else of what it holds. All keys stand in front; that
+    /// of values has three parts.
+    pub(super) fn name_of(&self, row: &[Cell]) -> String {
+        let parts = if matches!(self.owner, OwnedBy::Name(_)) { 3 } else { 1 };
+        let names: Vec<_> = row.iter().take(parts).map(Cell::name).collect();
+        names.join(" ")
+    }
+}
+
 /// The table of a name.
 pub(super) fn table(name: &str) -> Option<&'static Table> {
     TABLES.iter().find(|table| table.name == name)
@@ -365,6 +375,23 @@ mod tests {
                 assert!(!name.is_empty() && name.bytes().all(|b| b == b'_' || b.is_ascii_lowercase()), "{name}");
             }
         }
+    }
+
+    /// A row is called by what stands in front: a secret, or a person's address, must not.
+    #[test]
+    fn a_row_with_a_secret_has_its_key_in_front() {
+        let sealed = |table: &&Table| table.columns.iter().any(|column| column.kind == Kind::Sealed);
+        for table in TABLES.iter().filter(sealed) {
+            let (first, kind) = (table.columns[0].name, table.columns[0].kind);
+            let keys = [("id", Kind::Id), ("user", Kind::Id), ("kid", Kind::Text), ("only", Kind::Integer)];
+            assert!(keys.contains(&(first, kind)) || table.name == "key_value", "{}: {first}", table.name);
+        }
+        let values = table("key_value").unwrap();
+        let text = |text: &str| Cell::Text(text.to_owned());
+        let row = [text("no\tbody"), text("vault"), text(&"k".repeat(200)), Cell::Bytes(vec![1, 2])];
+        assert_eq!(values.name_of(&row), format!("no\\tbody vault {}…", "k".repeat(80)));
+        let row = [Cell::Bytes(vec![0x1a; 16]), text("acme"), Cell::Bytes(vec![1, 2])];
+        assert_eq!(table("connection").unwrap().name_of(&row), "1a".repeat(16));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Backups: what comes back, and what is refused.
 
+mod damage;
 mod refusals;
 mod round_trips;
 
@@ -12,10 +13,10 @@ use model::{Clock, ConnectionId, Role, SeededEntropy, TenantId};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-pub(super) use self::{refusals::*, round_trips::*};
+pub(super) use self::{damage::*, refusals::*, round_trips::*};
 use super::{MemoryKeys, world::World};
 use crate::{
-    Collection, Durability, Keep, KeyValue, MasterKey, MasterKeys, Owner, Place, Sealer,
+    Collection, Durability, Keep, KeyValue, MasterKey, MasterKeys, Owner, Place, Sealer, WrappedKeys,
     archive::{self, Archive, Backup, Grants, KeysFile, Restore, Restored, Row, TABLES, seal_place},
     repo::{
         AccessRule, Admission, ConnectionOwner, Identity, Invitation, KeyChange, Member, Repos, RevokedToken, RuleKind,
@@ -160,10 +161,17 @@ impl Installation {
     }
 
     async fn backup(&self) -> Files {
+        let (files, damaged) = self.backup_with(&*self.keys).await.unwrap();
+        assert_eq!(damaged, 0);
+        files
+    }
+
+    /// A backup with these keys, and how many rows of it are damaged.
+    async fn backup_with(&self, wrapped: &dyn WrappedKeys) -> archive::Result<(Files, u64)> {
         let (mut data, mut keys) = (Vec::new(), Vec::new());
         let backup = Backup {
             from: &*self.home.archive().await,
-            keys: &*self.keys,
+            keys: wrapped,
             sealer: &self.sealer,
             clock: &*self.world.clock,
             entropy: &SeededEntropy::new(self.seed + self.world.now().millis().unsigned_abs()),
@@ -171,8 +179,10 @@ impl Installation {
             version: "0.1.0",
             progress: &|_| {},
         };
-        backup.write(&mut data).await.unwrap().keys.write(&mut keys).await.unwrap();
-        Files { data: String::from_utf8(data).unwrap(), keys: String::from_utf8(keys).unwrap() }
+        let written = backup.write(&mut data).await?;
+        written.keys.write(&mut keys).await?;
+        let files = Files { data: String::from_utf8(data).unwrap(), keys: String::from_utf8(keys).unwrap() };
+        Ok((files, written.damaged))
     }
 
     /// The only tenant.

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -77,6 +80,55 @@ impl WrappedKeys for MemoryKeys {
     async fn shred(&self, owner: Owner) -> Result<()> {
         self.0.lock().unwrap().retain(|(whose, _), _| *whose != owner);
         Ok(())
+    }
+}
+
+/// Keys of which one is not there when it is first asked for.
+#[derive(Debug)]
+pub(super) struct HidingKeys {
+    pub(super) keys: Arc<MemoryKeys>,
+    pub(super) hidden: (Owner, u32),
+    /// How many times more it is not.
+    pub(super) times: AtomicU32,
+}
+
+#[async_trait]
+impl WrappedKeys for HidingKeys {
+    async fn load(&self, owner: Owner) -> Result<Vec<WrappedKey>> {
+        let mut keys = self.keys.load(owner).await?;
+        let fewer = |times: u32| times.checked_sub(1);
+        if owner == self.hidden.0 && self.times.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_ok() {
+            keys.retain(|key| key.id != self.hidden.1);
+        }
+        Ok(keys)
+    }
+
+    async fn insert(&self, key: &WrappedKey) -> Result<bool> {
+        self.keys.insert(key).await
+    }
+
+    async fn owners(&self, after: Option<Owner>, limit: u32) -> Result<Vec<Owner>> {
+        self.keys.owners(after, limit).await
+    }
+
+    async fn count_owners(&self) -> Result<u64> {
+        self.keys.count_owners().await
+    }
+
+    async fn masters(&self) -> Result<Vec<(Option<MasterId>, u64)>> {
+        self.keys.masters().await
+    }
+
+    async fn rewrap(&self, key: &WrappedKey, old: Option<MasterId>) -> Result<bool> {
+        self.keys.rewrap(key, old).await
+    }
+
+    async fn remove(&self, owner: Owner, id: u32) -> Result<bool> {
+        self.keys.remove(owner, id).await
+    }
+
+    async fn shred(&self, owner: Owner) -> Result<()> {
+        self.keys.shred(owner).await
     }
 }
 

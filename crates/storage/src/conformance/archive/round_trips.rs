@@ -166,7 +166,7 @@ pub(in super::super) async fn leave_a_shredded_owner_closed(from: Box<dyn Home>,
     assert_eq!(repos.connections.list(ConnectionOwner::Platform).await.unwrap().len(), 1);
 
     // A backup that is made after the live keys are gone has none of them either.
-    crate::WrappedKeys::shred(&*source.keys, tenant).await.unwrap();
+    WrappedKeys::shred(&*source.keys, tenant).await.unwrap();
     assert!(!source.backup().await.keys.contains(&tenant.to_string()));
 }
 
