@@ -228,6 +228,16 @@ impl Replica {
         lines.fold(String::new(), |text, line| text + line + "\n")
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.port.address()
+    }
+
+    /// Tells it to stop, without waiting for it.
+    pub(crate) fn begin_stop(&mut self) {
+        self.service.begin_stop();
+    }
+
     /// Ends it as a power cut would.
     pub(crate) fn kill9(&mut self) {
         self.service.kill9();

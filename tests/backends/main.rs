@@ -12,3 +12,5 @@ mod replicas;
 mod restore;
 mod rotation;
 mod settings;
+mod stopping;
+mod usage;

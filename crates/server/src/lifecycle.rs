@@ -9,7 +9,7 @@ use model::ReplicaId;
 use registry::apply::File;
 use tokio::{
     runtime,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -58,9 +58,11 @@ async fn serve(config: Config, file: Option<File>, loopback: bool) -> anyhow::Re
         StorageConfig::Sqlite => Some(DataDir::open(&config.data)?.lock()?),
         StorageConfig::Postgres(_) => None,
     };
+    // From the first moment to the last: one that comes in between is not lost.
+    let mut signals = Signals::listen()?;
     let started = tokio::select! {
         started = start(&config, file.as_ref(), loopback) => started?,
-        stopped = signalled() => return stopped,
+        () = signals.next() => return Ok(()),
     };
     let Started { store, built } = started;
     raise_file_limit();
@@ -73,7 +75,7 @@ async fn serve(config: Config, file: Option<File>, loopback: bool) -> anyhow::Re
     let beside = beside(&store, &built, &presence, &end);
     let counting = Counting::start(&store, &built);
     greet(&config, &built, presence.id()).await?;
-    signalled().await?;
+    signals.next().await;
     tracing::info!(grace_seconds = config.grace.as_secs(), "stopping: no new connections, requests may end");
     stop.cancel();
     tokio::task::spawn_blocking(|| workers.join()).await.context("the workers cannot be waited for")??;
@@ -214,13 +216,31 @@ pub(crate) fn invite(link: &SetupLink, renewal: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// SIGTERM and SIGINT, from the moment on that they are listened for.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?,
+            interrupt: signal(SignalKind::interrupt()).context("SIGINT cannot be waited for")?,
+        })
+    }
+
+    /// Returns at the next of them, or at once if one has come already.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
 /// Returns at SIGTERM or SIGINT.
 pub(crate) async fn signalled() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be waited for")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    Signals::listen()?.next().await;
     Ok(())
 }

@@ -143,6 +143,11 @@ impl Service {
         }
     }
 
+    /// Tells it to end the way it wants to be ended, without waiting for it.
+    pub fn begin_stop(&mut self) {
+        drop(self.guard.as_mut().and_then(|guard| guard.stdin.take()));
+    }
+
     /// Ends it the way it wants to be ended, and waits. Nothing if it is down.
     pub fn stop(&mut self) {
         self.thaw();
