@@ -146,3 +146,30 @@ impl Follow for Snapshot {
         keys
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::Trial;
+
+    /// Revocations are taken in from the feed itself. The store is closed: whoever asked it would fail.
+    #[tokio::test]
+    async fn revocations_are_taken_in_without_asking() {
+        let trial = Trial::new().await;
+        let snapshot = Snapshot::new(trial.store.repos(), trial.clock.clone());
+        snapshot.reload().await.unwrap();
+        trial.store.close().await;
+        assert!(snapshot.reload().await.is_err(), "it cannot be asked");
+        let entropy = model::SeededEntropy::new(9);
+        let grants = [(); 3].map(|()| GrantId::new(&*trial.clock, &entropy));
+        let change = |sequence, grant: &GrantId| Change {
+            sequence,
+            kind: ChangeKind::Grant,
+            tenant: None,
+            subject: *grant.bytes(),
+        };
+        snapshot.apply(&[change(1, &grants[0]), change(2, &grants[1])]).await.unwrap();
+        let token = TokenId::new(&*trial.clock, &entropy);
+        assert_eq!(grants.map(|grant| snapshot.is_revoked(grant, 1, token)), [true, true, false]);
+    }
+}

@@ -86,8 +86,8 @@ pub(crate) struct Trial {
     pub(crate) auth: Auth,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) feed: Arc<Follower>,
+    pub(crate) store: Sqlite,
     app: Router,
-    store: Sqlite,
     _directory: TempDir,
 }
 

@@ -8,10 +8,8 @@ use futures_util::{StreamExt as _, stream::BoxStream};
 use model::Timestamp;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _, postgres::PgRow};
 use storage::{
-    StorageError,
-    archive::{
-        Archive, ArchiveError, Cell, Counter, Fill, Kind, Result, Row, SILENCE, Schema, Snapshot, TABLES, Table,
-    },
+    ALIVE, StorageError,
+    archive::{Archive, ArchiveError, Cell, Counter, Fill, Kind, Result, Row, Schema, Snapshot, TABLES, Table},
 };
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -69,7 +67,7 @@ impl Archive for PostgresArchive {
         let lock = format!("LOCK TABLE {}, change IN SHARE ROW EXCLUSIVE MODE", names.join(", "));
         sqlx::query(AssertSqlSafe(lock)).execute(&mut connection).await.map_err(failed)?;
         let serving: i64 = sqlx::query_scalar("SELECT count(*) FROM replica WHERE seen_at > $1")
-            .bind(now.millis() - SILENCE)
+            .bind((now - ALIVE).millis())
             .fetch_one(&mut connection)
             .await
             .map_err(failed)?;

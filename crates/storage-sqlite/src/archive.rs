@@ -8,10 +8,8 @@ use futures_util::{StreamExt as _, stream::BoxStream};
 use model::Timestamp;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection, Transaction, sqlite::SqliteRow};
 use storage::{
-    StorageError,
-    archive::{
-        Archive, ArchiveError, Cell, Counter, Fill, Kind, Result, Row, SILENCE, Schema, Snapshot, TABLES, Table,
-    },
+    ALIVE, StorageError,
+    archive::{Archive, ArchiveError, Cell, Counter, Fill, Kind, Result, Row, Schema, Snapshot, TABLES, Table},
 };
 
 use crate::{
@@ -79,7 +77,7 @@ impl Archive for SqliteArchive {
         let database = database.ok_or_else(|| StorageError::unavailable("the file was opened to be read"))?;
         let mut transaction = database.writer().begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
         let serving: i64 = sqlx::query_scalar("SELECT count(*) FROM replica WHERE seen_at > ?")
-            .bind(now.millis() - SILENCE)
+            .bind((now - ALIVE).millis())
             .fetch_one(&mut *transaction)
             .await
             .map_err(failed)?;

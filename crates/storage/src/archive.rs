@@ -50,9 +50,6 @@ pub struct Schema {
     pub known: i64,
 }
 
-/// How long a process that serves has not been heard of when it is taken for gone, in milliseconds.
-pub const SILENCE: i64 = 15_000;
-
 /// A number that only grows, and that restored data goes on from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counter {

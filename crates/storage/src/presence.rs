@@ -9,12 +9,16 @@ use crate::{
     repo::{Replica, Replicas},
 };
 
-/// How long a replica counts as alive after its last sign.
-pub const ALIVE: Duration = Duration::from_secs(15);
+/// How far the clocks of two replicas may be apart. Each notes its signs of life by its own, and whoever looks at them
+/// compares them with theirs.
+pub const SKEW: Duration = Duration::from_mins(1);
+
+/// How long a replica counts as alive after its last sign: three signs, and what clocks may be apart.
+pub const ALIVE: Duration = Duration::from_secs(15).saturating_add(SKEW);
 
 /// How long a replica that says nothing may still be working from what it has in memory: as long as a
-/// snapshot may be stale.
-pub const SILENT: Duration = Duration::from_mins(10);
+/// snapshot may be stale, and what clocks may be apart.
+pub const SILENT: Duration = Duration::from_mins(10).saturating_add(SKEW);
 
 /// Waits until every replica has taken in the changes up to `sequence`. Returns those that have not after
 /// `patience`. One that says nothing any more is among them for [`SILENT`], because it may be cut off from the

@@ -254,7 +254,7 @@ fn told(done: &storage::Resealed, partly: bool) -> String {
         let _ = writeln!(
             text,
             "No older data keys are removed, because of {} that did not say to know the newest. Do this again when \
-             they can reach the store, or ten minutes after they died.",
+             they can reach the store, or eleven minutes after they died.",
             counted(done.unheard, "replica")
         );
     } else if partly {

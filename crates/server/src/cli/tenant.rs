@@ -14,7 +14,7 @@ use storage::{Owner, archive};
 use super::{Place, counted::counted, keys::must_be_there, on_a_runtime, print};
 use crate::{Store, telemetry};
 
-/// How long replicas have to forget the keys: longer than one that died without a word counts as alive.
+/// How long replicas have to forget the keys before the command names those that have not.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often keys that came back are destroyed again: a request that had begun may have made one.
 const TRIES: usize = 3;
@@ -146,7 +146,7 @@ async fn forgotten_everywhere(store: &Store, owner: Owner, patience: Duration) -
             let ids: Vec<String> = behind.iter().map(|replica| replica.id.to_string()).collect();
             bail!(
                 "these replicas may still have the keys in memory: {}. Stop them, or wait for them; one that was killed counts \
-                 for ten minutes after its last word",
+                 for eleven minutes after its last word",
                 ids.join(", ")
             );
         }

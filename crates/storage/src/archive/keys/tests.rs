@@ -72,6 +72,22 @@ async fn an_owner_can_be_removed() {
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2);
 }
 
+/// Whoever could read the file can go on doing so, also when root has shredded.
+#[tokio::test]
+async fn a_shortened_file_stays_whose_it_was() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("portico.keys");
+    fs::write(&path, written().await).unwrap();
+    let ours = fs::metadata(&path).unwrap();
+    // Only root can give files away; anybody else's stays their own.
+    let (uid, gid) = if ours.uid() == 0 { (1234, 4321) } else { (ours.uid(), ours.gid()) };
+    std::os::unix::fs::chown(&path, Some(uid), Some(gid)).unwrap();
+    assert_eq!(remove_owner(&path, owners()[0]).unwrap(), 2);
+    let after = fs::metadata(&path).unwrap();
+    assert_ne!(after.ino(), ours.ino(), "it is another file");
+    assert_eq!((after.uid(), after.gid(), after.mode() & 0o777), (uid, gid, 0o600));
+}
+
 #[tokio::test]
 async fn only_a_keys_file_is_changed() {
     let home = tempfile::tempdir().unwrap();
