@@ -43,6 +43,32 @@ async fn over_tls_with_an_authority_of_our_own() {
     };
 }
 
+/// Nodes and sentinels prove who they are to each other as well, and each to whoever asks.
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_to_sentinels_and_clusters() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+    let sentinel = services::Sentinel::tls(&certificate, &key.serialize_pem()).unwrap();
+    let cluster = services::Cluster::tls(3, &certificate, &key.serialize_pem()).unwrap();
+    for url in [sentinel.url(), cluster.url()] {
+        assert!(url.starts_with("rediss-"), "{url}");
+        let trusting = |pem: &str| RedisOptions { ca: Some(pem.into()), ..options(&url, "portico") };
+        let store = Redis::connect(trusting(&certificate), clock()).await.unwrap();
+        for number in 0..20 {
+            store.put(at(&number.to_string()), b"v", Keep::Forever).await.unwrap();
+        }
+        for number in 0..20 {
+            assert!(store.take(at(&number.to_string())).await.unwrap().is_some(), "{number}: {url}");
+        }
+        store.bus().hint();
+        timeout(Duration::from_secs(5), store.bus().hinted()).await.unwrap();
+        usage::passes(&store).await;
+        let Err(_) = Redis::connect(trusting(&authority("others").0), clock()).await else { panic!("{url}: trusted") };
+        let plain = RedisOptions { url: Secret::new(url.replace("rediss", "redis")), ..trusting(&certificate) };
+        let Err(_) = Redis::connect(plain, clock()).await else { panic!("{url}: it takes no plain text") };
+    }
+}
+
 /// The line in docs/storage.md.
 const RIGHTS: &str = "resetkeys resetchannels ~portico:* &portico:* -@all +ping +info +client|id +get +getdel +evalsha +eval +getrange +set +time +scan +publish +subscribe +xadd +xreadgroup +xautoclaim +xack +xdel +xinfo|consumers +xgroup|create +xgroup|delconsumer";
 

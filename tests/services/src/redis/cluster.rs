@@ -12,19 +12,31 @@ const SLOTS: usize = 16_384;
 #[derive(Debug)]
 pub struct Cluster {
     nodes: Vec<Redis>,
+    scheme: &'static str,
     _buses: Vec<Port>,
 }
 
 impl Cluster {
     /// Starts that many nodes, gives each its share of the slots, and waits until all agree.
     pub fn start(size: usize) -> Result<Self> {
-        let program = program()?;
+        Self::form(size, None)
+    }
+
+    /// One that takes only TLS, from its own nodes too, with this certificate and key (PEM).
+    pub fn tls(size: usize, certificate: &str, key: &str) -> Result<Self> {
+        Self::form(size, Some([("server.crt", certificate), ("server.key", key)]))
+    }
+
+    fn form(size: usize, certified: Option<[(&str, &str); 2]>) -> Result<Self> {
+        let (program, tls) = (program()?, certified.is_some());
+        let (files, secure) = (certified.as_ref().map_or(&[][..], |files| files), if tls { "yes" } else { "no" });
         let (mut nodes, mut buses) = (Vec::new(), Vec::new());
         for _ in 0..size {
             let bus = Port::free()?;
             let number = bus.number().to_string();
             let arguments = ["--cluster-enabled", "yes", "--cluster-port", &number, "--cluster-node-timeout", "2000"];
-            nodes.push(Redis::run("redis-node", &program, &Shape { arguments: &arguments, ..Shape::default() })?);
+            let arguments = &[&arguments[..], &["--tls-cluster", secure]].concat();
+            nodes.push(Redis::run("redis-node", &program, &Shape { arguments, files, tls, ..Shape::default() })?);
             buses.push(bus);
         }
         for (at, node) in nodes.iter().enumerate() {
@@ -36,7 +48,8 @@ impl Cluster {
                 ok(node, &["CLUSTER", "MEET", "127.0.0.1", &port, &bus])?;
             }
         }
-        let cluster = Self { nodes, _buses: buses };
+        let scheme = if tls { "rediss-cluster" } else { "redis-cluster" };
+        let cluster = Self { nodes, scheme, _buses: buses };
         for _ in 0..400 {
             if cluster.nodes.iter().all(|node| agrees(node, size)) {
                 return Ok(cluster);
@@ -48,7 +61,7 @@ impl Cluster {
 
     /// The URL of the first node; clients find the others through it.
     pub fn url(&self) -> String {
-        format!("redis-cluster://127.0.0.1:{}", self.nodes[0].port())
+        format!("{}://127.0.0.1:{}", self.scheme, self.nodes[0].port())
     }
 
     /// Its nodes.
