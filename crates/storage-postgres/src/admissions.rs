@@ -77,6 +77,7 @@ impl Admissions for Postgres {
     }
 
     async fn dismiss(&self, tenant: TenantId, user: UserId, audit: &AuditEvent) -> Result<bool> {
+        self.end_grants_ahead(&GrantsOf::Member(tenant, user), audit.at).await?;
         let mut write = self.write().await?;
         write.turn(Turn::Remove).await?;
         if !write.delete_admitted(tenant, user).await? {

@@ -193,6 +193,9 @@ impl Connections for Postgres {
     }
 
     async fn update(&self, connection: &Connection, audit: &AuditEvent) -> Result<()> {
+        if !connection.enabled {
+            self.end_grants_ahead(&GrantsOf::Connection(connection.id), audit.at).await?;
+        }
         let secret = self.seal_secret(connection).await?;
         let tenant = tenant_of(connection.owner);
         let mut write = self.write().await?;
@@ -226,6 +229,7 @@ impl Connections for Postgres {
     }
 
     async fn delete(&self, id: ConnectionId, audit: &AuditEvent) -> Result<bool> {
+        self.end_grants_ahead(&GrantsOf::Connection(id), audit.at).await?;
         let mut write = self.write().await?;
         write.turn(Turn::Remove).await?;
         write.end_admissions_of_connection(id, audit.at).await?;

@@ -241,8 +241,9 @@ impl Grants for Postgres {
     }
 
     async fn end(&self, of: &GrantsOf, now: Timestamp, audit: &AuditEvent) -> Result<u64> {
+        let ahead = self.end_grants_ahead(of, now).await?;
         let mut write = self.write().await?;
-        let ended = write.end_grants(of, now).await?;
+        let ended = ahead + write.end_grants(of, now).await?;
         if ended > 0 {
             write.audit(audit).await?;
             write.commit().await?;

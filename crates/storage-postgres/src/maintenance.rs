@@ -3,7 +3,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::Timestamp;
 use storage::{
-    Cursor, Found, Maintenance, Owner, Result, Scan, TOMBSTONE_LIFE,
+    AT_ONCE, Cursor, Found, Maintenance, Owner, Result, Scan, TOMBSTONE_LIFE,
     repo::{Admissions as _, Clients, Grants, Usage},
 };
 
@@ -24,6 +24,24 @@ impl Write {
 }
 
 impl Postgres {
+    /// Removes values of an owner who is about to be removed, for as long as there are too many for one transaction.
+    pub(crate) async fn delete_values_ahead(&self, owner: Owner) -> Result<()> {
+        loop {
+            let deleted = sqlx::query!(
+                "DELETE FROM key_value
+                 WHERE ctid IN (SELECT ctid FROM key_value WHERE owner = $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
+                owner.to_string(),
+                i64::from(AT_ONCE),
+            )
+            .execute(self.read())
+            .await
+            .map_err(failed)?;
+            if deleted.rows_affected() < u64::from(AT_ONCE) {
+                return Ok(());
+            }
+        }
+    }
+
     /// Removes values that have expired. Leaves out rows that somebody is writing, so that several replicas
     /// clean up without waiting for each other.
     async fn purge_values(&self, now: Timestamp, limit: u32) -> Result<u64> {
@@ -50,7 +68,7 @@ impl Maintenance for Postgres {
             Clients::purge(self, now, limit).await,
             Grants::purge(self, now - TOMBSTONE_LIFE, limit).await,
             self.purge_replicas(now - REPLICA_MEMORY, limit).await,
-            self.finish_shredding(limit).await,
+            self.finish_shredding(now, limit).await,
             self.trim_feed(now, limit).await,
             Usage::purge(self, now, limit).await,
             self.purge_invitations(now, limit).await,

@@ -1,6 +1,7 @@
 //! Keys that are to be destroyed, written down in the transaction that deletes their owner, so that none
 //! survives a failure between the two databases.
 
+use model::Timestamp;
 use storage::{ChangeKind, Owner, Result};
 
 use crate::{Postgres, database::Write, failed, row::word};
@@ -38,8 +39,9 @@ impl Postgres {
         write.commit().await
     }
 
-    /// Destroys the keys whose destruction was noted and not finished.
-    pub(crate) async fn finish_shredding(&self, limit: u32) -> Result<u64> {
+    /// Finishes what was noted and not finished: the removal of a tenant, and then, as for a person, the
+    /// destruction of the keys.
+    pub(crate) async fn finish_shredding(&self, now: Timestamp, limit: u32) -> Result<u64> {
         let owners = sqlx::query_scalar!("SELECT owner FROM shredding ORDER BY owner LIMIT $1", i64::from(limit))
             .fetch_all(self.read())
             .await
@@ -48,6 +50,7 @@ impl Postgres {
         let mut done = Ok(owners.len() as u64);
         for owner in &owners {
             let shredded = match word("shredding.owner", owner) {
+                Ok(Owner::Tenant(tenant)) => self.finish_removal(tenant, now).await,
                 Ok(owner) => self.shred(owner).await,
                 Err(error) => Err(error),
             };

@@ -1,10 +1,11 @@
 mod members;
+mod removal;
 mod view;
 
 use async_trait::async_trait;
-use model::{ConnectionId, Role, TenantId, TenantSlug, UserId};
+use model::{Role, TenantId, TenantSlug, UserId};
 use storage::{
-    ChangeKind, Owner, Result, StorageError,
+    Result, StorageError,
     repo::{AuditEvent, GrantsOf, Member, MemberChange, Membership, Tenant, TenantView, Tenants},
 };
 use uuid::Uuid;
@@ -146,8 +147,10 @@ impl Tenants for Postgres {
     async fn update(&self, tenant: &Tenant, audit: &AuditEvent) -> Result<()> {
         let mut write = self.write().await?;
         write.turn(Turn::TenantSlug).await?;
+        // One without slugs is being removed.
         let updated = sqlx::query!(
-            "UPDATE tenant SET name = $1, state = $2 WHERE id = $3",
+            "UPDATE tenant SET name = $1, state = $2
+             WHERE id = $3 AND EXISTS (SELECT 1 FROM tenant_slug WHERE tenant_slug.tenant = tenant.id)",
             tenant.name.as_str(),
             tenant.state.as_str(),
             tenant.id.uuid(),
@@ -165,18 +168,10 @@ impl Tenants for Postgres {
     }
 
     async fn delete(&self, tenant: TenantId, audit: &AuditEvent) -> Result<bool> {
-        let mut write = self.write().await?;
-        let deleted = write.delete_tenant(tenant, audit).await?;
-        if deleted {
-            write.audit(audit).await?;
-            write.settle().await?;
-            write.commit().await?;
-        } else {
-            drop(write);
-        }
-        // Also when the tenant was gone already: an earlier call may have failed just here.
-        self.shred(Owner::Tenant(tenant)).await?;
-        Ok(deleted)
+        let begun = self.begin_removal(tenant, audit).await?;
+        // Also when it was begun before: an earlier call may have failed anywhere.
+        self.finish_removal(tenant, audit.at).await?;
+        Ok(begun)
     }
 
     async fn members(&self, tenant: TenantId, after: Option<UserId>, limit: u32) -> Result<Vec<Member>> {
@@ -234,6 +229,7 @@ impl Tenants for Postgres {
     }
 
     async fn remove_member(&self, tenant: TenantId, user: UserId, audit: &AuditEvent) -> Result<bool> {
+        self.end_grants_ahead(&GrantsOf::Member(tenant, user), audit.at).await?;
         let mut write = self.write().await?;
         write.turn(Turn::Remove).await?;
         // The member first: whoever authorizes for them at this moment holds that row.
@@ -249,40 +245,5 @@ impl Tenants for Postgres {
 
     async fn view(&self, tenant: TenantId) -> Result<Option<TenantView>> {
         self.view_of(tenant).await
-    }
-}
-
-impl Write {
-    async fn delete_tenant(&mut self, tenant: TenantId, audit: &AuditEvent) -> Result<bool> {
-        self.turn(Turn::Remove).await?;
-        self.turn(Turn::TenantSlug).await?;
-        // Whoever is about to add something to the tenant has done so by then, or finds no tenant.
-        let found = sqlx::query_scalar!("SELECT id FROM tenant WHERE id = $1 FOR UPDATE", tenant.uuid())
-            .fetch_optional(self.on())
-            .await
-            .map_err(failed)?;
-        if found.is_none() {
-            return Ok(false);
-        }
-        sqlx::query!("UPDATE tenant_slug SET state = 'tombstone', tenant = NULL WHERE tenant = $1", tenant.uuid())
-            .execute(self.on())
-            .await
-            .map_err(failed)?;
-        self.end_grants(&GrantsOf::Tenant(tenant), audit.at).await?;
-        self.delete_values(Owner::Tenant(tenant)).await?;
-        // Before the connections: memberships that rest on their word hold on to the rules about it.
-        sqlx::query!("DELETE FROM member WHERE tenant = $1", tenant.uuid()).execute(self.on()).await.map_err(failed)?;
-        let connections = sqlx::query_scalar!("DELETE FROM connection WHERE tenant = $1 RETURNING id", tenant.uuid())
-            .fetch_all(self.on())
-            .await
-            .map_err(failed)?;
-        sqlx::query!("DELETE FROM tenant WHERE id = $1", tenant.uuid()).execute(self.on()).await.map_err(failed)?;
-        for connection in connections {
-            let connection = ConnectionId::from_uuid(connection);
-            self.change(ChangeKind::Connection, Some(tenant), connection.bytes());
-        }
-        self.change_tenant(tenant);
-        self.will_shred(Owner::Tenant(tenant)).await?;
-        Ok(true)
     }
 }

@@ -4,6 +4,7 @@ mod feed;
 mod migrations;
 mod outages;
 mod place;
+mod removals;
 mod repositories;
 mod values;
 

@@ -189,6 +189,9 @@ impl Users for Postgres {
     }
 
     async fn update(&self, user: &User, audit: &AuditEvent) -> Result<()> {
+        if user.state == UserState::Blocked {
+            self.end_grants_ahead(&GrantsOf::User(user.id), audit.at).await?;
+        }
         let mut write = self.write().await?;
         let updated = sqlx::query!(
             r#"UPDATE "user"
@@ -261,6 +264,8 @@ impl Users for Postgres {
     }
 
     async fn delete(&self, user: UserId, audit: &AuditEvent) -> Result<bool> {
+        self.end_grants_ahead(&GrantsOf::User(user), audit.at).await?;
+        self.delete_values_ahead(Owner::User(user)).await?;
         let mut write = self.write().await?;
         let deleted = write.delete_user(user, audit).await?;
         if deleted {

@@ -72,6 +72,7 @@ impl Admissions for Sqlite {
     }
 
     async fn dismiss(&self, tenant: TenantId, user: UserId, audit: &AuditEvent) -> Result<bool> {
+        self.end_grants_ahead(&GrantsOf::Member(tenant, user), audit.at).await?;
         let mut write = self.write().await?;
         if !write.delete_admitted(tenant, user).await? {
             return Ok(false);

@@ -117,6 +117,8 @@ impl Clients for Sqlite {
     }
 
     async fn delete(&self, client_id: &str, audit: &AuditEvent) -> Result<bool> {
+        let grants = GrantsOf::Client(None, client_id.to_owned());
+        self.end_grants_ahead(&grants, audit.at).await?;
         let mut write = self.write().await?;
         let deleted = sqlx::query!("DELETE FROM client WHERE client_id = ?", client_id)
             .execute(write.on())
@@ -125,13 +127,17 @@ impl Clients for Sqlite {
         if deleted.rows_affected() == 0 {
             return Ok(false);
         }
-        write.end_grants(&GrantsOf::Client(None, client_id.to_owned()), audit.at).await?;
+        write.end_grants(&grants, audit.at).await?;
         write.audit(audit).await?;
         write.commit().await?;
         Ok(true)
     }
 
     async fn set_blocked(&self, client_id: &str, since: Option<Timestamp>, audit: &AuditEvent) -> Result<bool> {
+        let grants = GrantsOf::Client(None, client_id.to_owned());
+        if since.is_some() {
+            self.end_grants_ahead(&grants, audit.at).await?;
+        }
         let at = since.map(Timestamp::millis);
         let mut write = self.write().await?;
         let found = sqlx::query!("UPDATE client SET blocked_at = ? WHERE client_id = ?", at, client_id)
@@ -142,7 +148,7 @@ impl Clients for Sqlite {
             return Ok(false);
         }
         if since.is_some() {
-            write.end_grants(&GrantsOf::Client(None, client_id.to_owned()), audit.at).await?;
+            write.end_grants(&grants, audit.at).await?;
         }
         write.audit(audit).await?;
         write.commit().await?;

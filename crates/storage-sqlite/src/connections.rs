@@ -168,6 +168,9 @@ impl Connections for Sqlite {
     }
 
     async fn update(&self, connection: &Connection, audit: &AuditEvent) -> Result<()> {
+        if !connection.enabled {
+            self.end_grants_ahead(&GrantsOf::Connection(connection.id), audit.at).await?;
+        }
         let secret = self.seal_secret(connection).await?;
         let owner = tenant_of(connection.owner);
         let (id, tenant) = (connection.id.bytes().as_slice(), owner.map(|id| id.bytes().to_vec()));
@@ -204,6 +207,7 @@ impl Connections for Sqlite {
     }
 
     async fn delete(&self, id: ConnectionId, audit: &AuditEvent) -> Result<bool> {
+        self.end_grants_ahead(&GrantsOf::Connection(id), audit.at).await?;
         let key = id.bytes().as_slice();
         let mut write = self.write().await?;
         write.end_admissions_of_connection(id, audit.at).await?;

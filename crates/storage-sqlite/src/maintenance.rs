@@ -3,7 +3,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::Timestamp;
 use storage::{
-    Cursor, Found, Maintenance, Owner, Result, Scan, TOMBSTONE_LIFE,
+    AT_ONCE, Cursor, Found, Maintenance, Owner, Result, Scan, TOMBSTONE_LIFE,
     repo::{Admissions as _, Clients, Grants, Usage},
 };
 
@@ -22,6 +22,26 @@ impl Write {
 }
 
 impl Sqlite {
+    /// Removes values of an owner who is about to be removed, for as long as there are too many for one transaction.
+    pub(crate) async fn delete_values_ahead(&self, owner: Owner) -> Result<()> {
+        let owner = owner.to_string();
+        loop {
+            let mut write = self.write().await?;
+            let deleted = sqlx::query!(
+                "DELETE FROM key_value WHERE rowid IN (SELECT rowid FROM key_value WHERE owner = ? LIMIT ?)",
+                owner,
+                AT_ONCE,
+            )
+            .execute(write.on())
+            .await
+            .map_err(failed)?;
+            write.commit().await?;
+            if deleted.rows_affected() < u64::from(AT_ONCE) {
+                return Ok(());
+            }
+        }
+    }
+
     async fn purge_values(&self, now: Timestamp, limit: u32) -> Result<u64> {
         let now = now.millis();
         let mut write = self.write().await?;
@@ -48,7 +68,7 @@ impl Maintenance for Sqlite {
             Clients::purge(self, now, limit).await,
             Grants::purge(self, now - TOMBSTONE_LIFE, limit).await,
             self.purge_replicas(now - REPLICA_MEMORY, limit).await,
-            self.finish_shredding(limit).await,
+            self.finish_shredding(now, limit).await,
             self.trim_feed(now, limit).await,
             Usage::purge(self, now, limit).await,
             self.purge_invitations(now, limit).await,

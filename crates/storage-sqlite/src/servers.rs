@@ -296,6 +296,7 @@ impl Servers for Sqlite {
     }
 
     async fn delete(&self, tenant: TenantId, id: ServerId, audit: &AuditEvent) -> Result<bool> {
+        self.end_grants_ahead(&GrantsOf::Server(tenant, id), audit.at).await?;
         let mut write = self.write().await?;
         if !write.delete_server(tenant, id, audit).await? {
             return Ok(false);

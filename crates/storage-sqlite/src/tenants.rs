@@ -1,10 +1,11 @@
 mod members;
+mod removal;
 mod view;
 
 use async_trait::async_trait;
 use model::{Role, TenantId, TenantSlug, UserId};
 use storage::{
-    Owner, Result, StorageError,
+    Result, StorageError,
     repo::{AuditEvent, GrantsOf, Member, MemberChange, Membership, Tenant, TenantView, Tenants},
 };
 
@@ -149,10 +150,17 @@ impl Tenants for Sqlite {
     async fn update(&self, tenant: &Tenant, audit: &AuditEvent) -> Result<()> {
         let (id, name, state) = (tenant.id.bytes().as_slice(), tenant.name.as_str(), tenant.state.as_str());
         let mut write = self.write().await?;
-        let updated = sqlx::query!("UPDATE tenant SET name = ?, state = ? WHERE id = ?", name, state, id)
-            .execute(write.on())
-            .await
-            .map_err(failed)?;
+        // One without slugs is being removed.
+        let updated = sqlx::query!(
+            "UPDATE tenant SET name = ?, state = ?
+             WHERE id = ? AND EXISTS (SELECT 1 FROM tenant_slug WHERE tenant_slug.tenant = tenant.id)",
+            name,
+            state,
+            id,
+        )
+        .execute(write.on())
+        .await
+        .map_err(failed)?;
         if updated.rows_affected() == 0 {
             return Err(StorageError::Missing("the tenant"));
         }
@@ -163,18 +171,10 @@ impl Tenants for Sqlite {
     }
 
     async fn delete(&self, tenant: TenantId, audit: &AuditEvent) -> Result<bool> {
-        let mut write = self.write().await?;
-        let deleted = write.delete_tenant(tenant, audit).await?;
-        if deleted {
-            write.audit(audit).await?;
-            write.commit().await?;
-        } else {
-            // What follows writes too.
-            drop(write);
-        }
-        // Also when the tenant was gone already: an earlier call may have failed just here.
-        self.shred(Owner::Tenant(tenant)).await?;
-        Ok(deleted)
+        let begun = self.begin_removal(tenant, audit).await?;
+        // Also when it was begun before: an earlier call may have failed anywhere.
+        self.finish_removal(tenant, audit.at).await?;
+        Ok(begun)
     }
 
     async fn members(&self, tenant: TenantId, after: Option<UserId>, limit: u32) -> Result<Vec<Member>> {
@@ -228,6 +228,7 @@ impl Tenants for Sqlite {
     }
 
     async fn remove_member(&self, tenant: TenantId, user: UserId, audit: &AuditEvent) -> Result<bool> {
+        self.end_grants_ahead(&GrantsOf::Member(tenant, user), audit.at).await?;
         let mut write = self.write().await?;
         if !write.delete_member(tenant, user).await? {
             return Ok(false);
@@ -241,29 +242,5 @@ impl Tenants for Sqlite {
 
     async fn view(&self, tenant: TenantId) -> Result<Option<TenantView>> {
         self.view_of(tenant).await
-    }
-}
-
-impl Write {
-    async fn delete_tenant(&mut self, tenant: TenantId, audit: &AuditEvent) -> Result<bool> {
-        let id = tenant.bytes().as_slice();
-        self.end_grants(&GrantsOf::Tenant(tenant), audit.at).await?;
-        sqlx::query!("UPDATE tenant_slug SET state = 'tombstone', tenant = NULL WHERE tenant = ?", id)
-            .execute(self.on())
-            .await
-            .map_err(failed)?;
-        self.delete_values(Owner::Tenant(tenant)).await?;
-        sqlx::query!(
-            "INSERT INTO change (kind, tenant, subject)
-             SELECT 'connection', tenant, id FROM connection WHERE tenant = ?",
-            id,
-        )
-        .execute(self.on())
-        .await
-        .map_err(failed)?;
-        let deleted = sqlx::query!("DELETE FROM tenant WHERE id = ?", id).execute(self.on()).await.map_err(failed)?;
-        self.change_tenant(tenant).await?;
-        self.will_shred(Owner::Tenant(tenant)).await?;
-        Ok(deleted.rows_affected() == 1)
     }
 }

@@ -1,3 +1,5 @@
+mod removals;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,

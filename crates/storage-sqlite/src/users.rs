@@ -197,6 +197,9 @@ impl Users for Sqlite {
     }
 
     async fn update(&self, user: &User, audit: &AuditEvent) -> Result<()> {
+        if user.state == UserState::Blocked {
+            self.end_grants_ahead(&GrantsOf::User(user.id), audit.at).await?;
+        }
         let (id, name, state) = (user.id.bytes().as_slice(), user.name.as_str(), user.state.as_str());
         let mut write = self.write().await?;
         let updated = sqlx::query!(
@@ -261,6 +264,8 @@ impl Users for Sqlite {
     }
 
     async fn delete(&self, user: UserId, audit: &AuditEvent) -> Result<bool> {
+        self.end_grants_ahead(&GrantsOf::User(user), audit.at).await?;
+        self.delete_values_ahead(Owner::User(user)).await?;
         let mut write = self.write().await?;
         let deleted = write.delete_user(user, audit).await?;
         if deleted {

@@ -26,6 +26,7 @@ mod trial;
 mod values;
 
 pub mod archive;
+pub mod column;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod repo;
@@ -37,11 +38,11 @@ pub use crate::{
     feed::{CHANGE_LIFE, Change, ChangeKind, Follow, Follower, Trouble},
     kv::{Collection, Durability, Entry, Keep, KeyValue, Owner, Place, Revision},
     maintenance::{
-        Cursor, Found, FoundColumn, Maintenance, Scan, ScannedColumns, SealedColumns, TOMBSTONE_LIFE, maintain,
+        AT_ONCE, Cursor, Found, FoundColumn, Maintenance, Scan, ScannedColumns, SealedColumns, TOMBSTONE_LIFE, maintain,
     },
     memory::Memory,
     paging::pages,
-    presence::{ALIVE, SILENT, taken_in_everywhere},
+    presence::{ALIVE, SILENT, SKEW, taken_in_everywhere},
     reseal::{InvalidPosition, Reseal, ResealPosition, Resealed},
     rotation::{OnProgress, Progress, Rotation, rotate},
     seal::{

@@ -11,6 +11,10 @@ use crate::{Entry, Owner, Result, StorageError};
 /// recognised and a revocation is known for as long as it matters.
 pub const TOMBSTONE_LIFE: Duration = Duration::from_hours(25);
 
+/// How many rows a removal ends or deletes in one transaction. What has more is removed in several, so that each
+/// ends long before its deadline, and others who write wait for none of them for long.
+pub const AT_ONCE: u32 = 1_000;
+
 /// How often [`maintain`] cleans up.
 const INTERVAL: Duration = Duration::from_mins(1);
 /// How many records of a kind go in one call, so that no clean-up holds a writer for long.

@@ -5,6 +5,9 @@
 //! - Writes that belong together are one method, and one transaction.
 //! - Whatever changes what a request may do appends to the change feed in the same transaction.
 //! - Every write that decides something carries its audit event and stores it in the same transaction.
+//! - Whoever removes something ends the grants that rest on it: all of them by the transaction that removes it. Of more
+//!   than [`AT_ONCE`](crate::AT_ONCE) the most end before, in transactions of that size, so that none misses its
+//!   deadline; a removal that fails in between has ended grants, and done nothing else.
 //! - A list that can grow comes in pages: at most `limit`, in the order of a key of which `after` or `before`
 //!   is the last one seen. A page that is shorter than `limit` is the last. [`pages`](crate::pages) reads all.
 //! - Lookups return `None` for what is not there; a name that is taken is [`StorageError::Taken`](crate::StorageError::Taken).

@@ -58,6 +58,8 @@ impl Postgres {
     }
 
     pub(super) async fn block_client_in(&self, tenant: TenantId, client_id: &str, audit: &AuditEvent) -> Result<bool> {
+        let grants = GrantsOf::Client(Some(tenant), client_id.to_owned());
+        self.end_grants_ahead(&grants, audit.at).await?;
         let mut write = self.write().await?;
         write.hold_tenant(tenant).await?;
         let blocked = sqlx::query!(
@@ -72,7 +74,7 @@ impl Postgres {
         if blocked.rows_affected() == 0 {
             return Ok(false);
         }
-        write.end_grants(&GrantsOf::Client(Some(tenant), client_id.to_owned()), audit.at).await?;
+        write.end_grants(&grants, audit.at).await?;
         write.audit(audit).await?;
         write.commit().await?;
         Ok(true)

@@ -3,10 +3,14 @@
 //!
 //! Where several end at once they are locked in order of id, so that two who end some of the same grants
 //! do not wait for each other.
+//!
+//! Something may have any number of grants. Before the transaction that ends them, for what it removes or blocks, all
+//! but a few end in transactions of [`AT_ONCE`]; that one ends the rest, so that no grant outlives what it rests on. If
+//! it fails in between, some grants have ended, and nothing else has happened.
 
 use model::{GrantId, TenantId, Timestamp};
 use storage::{
-    ChangeKind, Result, TOMBSTONE_LIFE,
+    AT_ONCE, ChangeKind, Result, TOMBSTONE_LIFE,
     repo::{GrantsOf, SIBLING_LIFE, SignInMethod},
 };
 use uuid::Uuid;
@@ -27,7 +31,19 @@ impl Write {
 
     /// Ends all grants of something. Returns how many.
     pub(crate) async fn end_grants(&mut self, of: &GrantsOf, now: Timestamp) -> Result<u64> {
-        let (found, ids) = self.lock_grants(of).await?;
+        let mut ended = 0;
+        loop {
+            // Fewer than there may be, if somebody else ended some of them: until there are none.
+            match self.end_some(of, now).await? {
+                0 => return Ok(ended),
+                some => ended += some,
+            }
+        }
+    }
+
+    /// Ends some grants of something, [`AT_ONCE`] at most. Returns how many.
+    async fn end_some(&mut self, of: &GrantsOf, now: Timestamp) -> Result<u64> {
+        let (found, ids) = self.lock_grants(of, i64::from(AT_ONCE)).await?;
         sqlx::query!(
             r#"UPDATE "grant" SET state = 'revoked', revoked_at = $1 WHERE id = ANY ($2)"#,
             now.millis(),
@@ -41,7 +57,7 @@ impl Write {
 
     /// Raises the versions of all grants of something. Returns how many.
     pub(super) async fn raise_grants(&mut self, of: &GrantsOf, now: Timestamp) -> Result<u64> {
-        let (found, ids) = self.lock_grants(of).await?;
+        let (found, ids) = self.lock_grants(of, i64::MAX).await?;
         sqlx::query!(
             r#"UPDATE "grant" SET version = version + 1, raised_at = $1 WHERE id = ANY ($2)"#,
             now.millis(),
@@ -61,30 +77,36 @@ impl Write {
         found.len() as u64
     }
 
-    /// The grants of something that have not ended, locked.
-    async fn lock_grants(&mut self, of: &GrantsOf) -> Result<(Vec<Found>, Vec<Uuid>)> {
-        // Each kind of question is a statement of its own, so that each has its index.
+    /// Grants of something that have not ended, `limit` at most, locked.
+    async fn lock_grants(&mut self, of: &GrantsOf, limit: i64) -> Result<(Vec<Found>, Vec<Uuid>)> {
+        // Each kind of question is a statement of its own, so that each has its index: found by that, then sorted.
         macro_rules! lock {
             ($condition:literal, $($argument:expr),+) => {
                 sqlx::query_as!(
                     Found,
-                    r#"SELECT id, tenant FROM "grant" WHERE "# + $condition
-                        + r#" AND state <> 'revoked' ORDER BY id FOR NO KEY UPDATE"#,
-                    $($argument),+
+                    r#"SELECT id, tenant FROM "grant"
+                       WHERE state <> 'revoked'
+                         AND id IN (SELECT id FROM "grant" WHERE state <> 'revoked' AND "# + $condition + r#")
+                       ORDER BY id FOR NO KEY UPDATE"#,
+                    $($argument),+, limit
                 )
                 .fetch_all(self.on())
                 .await
             };
         }
         let found = match of {
-            GrantsOf::Grant(id) => lock!("id = $1", id.uuid()),
-            GrantsOf::User(id) => lock!(r#""user" = $1"#, id.uuid()),
-            GrantsOf::Member(tenant, id) => lock!(r#"tenant = $1 AND "user" = $2"#, tenant.uuid(), id.uuid()),
-            GrantsOf::Client(None, id) => lock!("client_id = $1", id.as_str()),
-            GrantsOf::Client(Some(tenant), id) => lock!("tenant = $1 AND client_id = $2", tenant.uuid(), id.as_str()),
-            GrantsOf::Tenant(id) => lock!("tenant = $1", id.uuid()),
-            GrantsOf::Server(tenant, id) => lock!("tenant = $1 AND server = $2", tenant.uuid(), id.uuid()),
-            GrantsOf::Connection(id) => lock!("method = $1", SignInMethod::Connection(*id).to_string()),
+            GrantsOf::Grant(id) => lock!("id = $1 LIMIT $2", id.uuid()),
+            GrantsOf::User(id) => lock!(r#""user" = $1 LIMIT $2"#, id.uuid()),
+            GrantsOf::Member(tenant, id) => lock!(r#"tenant = $1 AND "user" = $2 LIMIT $3"#, tenant.uuid(), id.uuid()),
+            GrantsOf::Client(None, id) => lock!("client_id = $1 LIMIT $2", id.as_str()),
+            GrantsOf::Client(Some(tenant), id) => {
+                lock!("tenant = $1 AND client_id = $2 LIMIT $3", tenant.uuid(), id.as_str())
+            }
+            GrantsOf::Tenant(id) => lock!("tenant = $1 LIMIT $2", id.uuid()),
+            GrantsOf::Server(tenant, id) => lock!("tenant = $1 AND server = $2 LIMIT $3", tenant.uuid(), id.uuid()),
+            GrantsOf::Connection(id) => {
+                lock!("method = $1 LIMIT $2", SignInMethod::Connection(*id).to_string())
+            }
         };
         let found = found.map_err(failed)?;
         let ids = found.iter().map(|found| found.id).collect();
@@ -93,6 +115,21 @@ impl Write {
 }
 
 impl Postgres {
+    /// Ends grants of something for as long as there are too many for one transaction. Returns how many.
+    pub(crate) async fn end_grants_ahead(&self, of: &GrantsOf, now: Timestamp) -> Result<u64> {
+        let mut ended = 0;
+        loop {
+            let mut write = self.write().await?;
+            let some = write.end_some(of, now).await?;
+            if some < u64::from(AT_ONCE) {
+                // Left to the transaction that has more to do than this.
+                return Ok(ended);
+            }
+            write.commit().await?;
+            ended += some;
+        }
+    }
+
     /// Removes what ended before `before`; at most `limit` of each kind. Each kind is a transaction of its
     /// own, and what somebody else is at is left to the next time: clean-up waits for nobody, and nobody
     /// long for it.

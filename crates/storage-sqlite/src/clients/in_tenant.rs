@@ -59,6 +59,8 @@ impl Sqlite {
     }
 
     pub(super) async fn block_client_in(&self, tenant: TenantId, client_id: &str, audit: &AuditEvent) -> Result<bool> {
+        let grants = GrantsOf::Client(Some(tenant), client_id.to_owned());
+        self.end_grants_ahead(&grants, audit.at).await?;
         let (key, at) = (tenant.bytes().as_slice(), audit.at.millis());
         let mut write = self.write().await?;
         let blocked = sqlx::query!(
@@ -73,7 +75,7 @@ impl Sqlite {
         if blocked.rows_affected() == 0 {
             return Ok(false);
         }
-        write.end_grants(&GrantsOf::Client(Some(tenant), client_id.to_owned()), audit.at).await?;
+        write.end_grants(&grants, audit.at).await?;
         write.audit(audit).await?;
         write.commit().await?;
         Ok(true)

@@ -1,19 +1,31 @@
 //! The ends of grants. Whoever ends them, each end stands in the change feed, pending grants included,
 //! so that their codes are worth nothing any more.
+//!
+//! Something may have any number of grants. Before the transaction that ends them, for what it removes or blocks, all
+//! but a few end in transactions of [`AT_ONCE`]; that one ends the rest, so that no grant outlives what it rests on. If
+//! it fails in between, some grants have ended, and nothing else has happened.
 
 use model::{GrantId, TenantId, Timestamp};
 use storage::{
-    ChangeKind, Result, TOMBSTONE_LIFE,
+    AT_ONCE, ChangeKind, Result, TOMBSTONE_LIFE,
     repo::{GrantsOf, SIBLING_LIFE, SignInMethod},
 };
 
-use crate::{database::Write, failed, row::id};
+use crate::{
+    Sqlite,
+    database::Write,
+    failed,
+    row::{id, to_json},
+};
 
 /// A grant that a write is about.
 struct Found {
     id: Vec<u8>,
     tenant: Vec<u8>,
 }
+
+/// The columns of a grant by which some are found: id, user, tenant, server, client and method.
+type Columns = (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>, Option<String>, Option<String>);
 
 impl Write {
     /// Ends one grant. `false` if it had ended or is not there.
@@ -23,22 +35,48 @@ impl Write {
 
     /// Ends all grants of something. Returns how many.
     pub(crate) async fn end_grants(&mut self, of: &GrantsOf, now: Timestamp) -> Result<u64> {
-        let found = self.grants_of(of).await?;
-        let now = now.millis();
-        for (grant, tenant) in &found {
-            let key = grant.bytes().as_slice();
-            sqlx::query!(r#"UPDATE "grant" SET state = 'revoked', revoked_at = ? WHERE id = ?"#, now, key)
-                .execute(self.on())
-                .await
-                .map_err(failed)?;
-            self.change(ChangeKind::Grant, Some(*tenant), grant.bytes()).await?;
+        let mut ended = 0;
+        loop {
+            match self.end_some(of, now).await? {
+                0 => return Ok(ended),
+                some => ended += some,
+            }
         }
+    }
+
+    /// Ends some grants of something, [`AT_ONCE`] at most. Returns how many.
+    async fn end_some(&mut self, of: &GrantsOf, now: Timestamp) -> Result<u64> {
+        let found = self.grants_of(of, AT_ONCE).await?;
+        if found.is_empty() {
+            return Ok(0);
+        }
+        // SQLite binds no lists, and JSON has no bytes.
+        let ids = to_json(&found.iter().map(|(id, _)| id.uuid().simple().to_string()).collect::<Vec<_>>())?;
+        let now = now.millis();
+        sqlx::query!(
+            r#"UPDATE "grant" SET state = 'revoked', revoked_at = ?
+               WHERE id IN (SELECT unhex(value) FROM json_each(?))"#,
+            now,
+            ids,
+        )
+        .execute(self.on())
+        .await
+        .map_err(failed)?;
+        sqlx::query!(
+            r#"INSERT INTO change (kind, tenant, subject)
+               SELECT 'grant', tenant, id FROM "grant" WHERE id IN (SELECT unhex(value) FROM json_each(?)) ORDER BY id"#,
+            ids,
+        )
+        .execute(self.on())
+        .await
+        .map_err(failed)?;
+        self.note_change();
         Ok(found.len() as u64)
     }
 
     /// Raises the versions of all grants of something. Returns how many.
     pub(super) async fn raise_grants(&mut self, of: &GrantsOf, now: Timestamp) -> Result<u64> {
-        let found = self.grants_of(of).await?;
+        let found = self.grants_of(of, u32::MAX).await?;
         let now = now.millis();
         for (grant, tenant) in &found {
             let key = grant.bytes().as_slice();
@@ -51,8 +89,8 @@ impl Write {
         Ok(found.len() as u64)
     }
 
-    /// The grants of something that have not ended.
-    async fn grants_of(&mut self, of: &GrantsOf) -> Result<Vec<(GrantId, TenantId)>> {
+    /// Grants of something that have not ended, `limit` at most.
+    async fn grants_of(&mut self, of: &GrantsOf, limit: u32) -> Result<Vec<(GrantId, TenantId)>> {
         let (mut grant, mut user, mut tenant, mut server, mut client, mut method) = Default::default();
         let bytes = |id: &[u8; 16]| Some(id.to_vec());
         match of {
@@ -64,32 +102,24 @@ impl Write {
             GrantsOf::Server(of, id) => (tenant, server) = (bytes(of.bytes()), bytes(id.bytes())),
             GrantsOf::Connection(id) => method = Some(SignInMethod::Connection(*id).to_string()),
         }
-        let found = self.select_grants(grant, user, tenant, server, client, method).await?;
+        let found = self.select_grants((grant, user, tenant, server, client, method), limit).await?;
         found.iter().map(|found| Ok((id("grant.id", &found.id)?, id("grant.tenant", &found.tenant)?))).collect()
     }
 
     /// Each kind of question is a statement of its own, so that each has its index.
-    async fn select_grants(
-        &mut self,
-        grant: Option<Vec<u8>>,
-        user: Option<Vec<u8>>,
-        tenant: Option<Vec<u8>>,
-        server: Option<Vec<u8>>,
-        client: Option<String>,
-        method: Option<String>,
-    ) -> Result<Vec<Found>> {
+    async fn select_grants(&mut self, of: Columns, limit: u32) -> Result<Vec<Found>> {
         macro_rules! select {
             ($condition:literal, $($argument:expr),+) => {
                 sqlx::query_as!(
                     Found,
-                    r#"SELECT id, tenant FROM "grant" WHERE "# + $condition + r#" AND state <> 'revoked'"#,
-                    $($argument),+
+                    r#"SELECT id, tenant FROM "grant" WHERE "# + $condition + r#" AND state <> 'revoked' LIMIT ?"#,
+                    $($argument),+, limit
                 )
                 .fetch_all(self.on())
                 .await
             };
         }
-        let found = match (grant, user, tenant, server, client, method) {
+        let found = match of {
             (Some(grant), ..) => select!("id = ?", grant),
             (_, Some(user), Some(tenant), ..) => select!(r#"tenant = ? AND "user" = ?"#, tenant, user),
             (_, Some(user), ..) => select!(r#""user" = ?"#, user),
@@ -169,5 +199,22 @@ impl Write {
         .map_err(failed)?;
         let purged = [codes, tokens, siblings, refresh, ended, pending];
         Ok(purged.iter().map(sqlx::sqlite::SqliteQueryResult::rows_affected).sum())
+    }
+}
+
+impl Sqlite {
+    /// Ends grants of something for as long as there are too many for one transaction. Returns how many.
+    pub(crate) async fn end_grants_ahead(&self, of: &GrantsOf, now: Timestamp) -> Result<u64> {
+        let mut ended = 0;
+        loop {
+            let mut write = self.write().await?;
+            let some = write.end_some(of, now).await?;
+            if some < u64::from(AT_ONCE) {
+                // Left to the transaction that has more to do than this.
+                return Ok(ended);
+            }
+            write.commit().await?;
+            ended += some;
+        }
     }
 }

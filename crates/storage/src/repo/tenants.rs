@@ -97,7 +97,9 @@ pub trait Tenants: Send + Sync + fmt::Debug {
     /// Changes slug, name and state. The old slug stays an alias. `Taken` as for `create`.
     async fn update(&self, tenant: &Tenant, audit: &AuditEvent) -> Result<()>;
 
-    /// Removes a tenant and all that it owns. Its slugs stay as tombstones.
+    /// Removes a tenant and all that it owns, and destroys its keys. Its slugs stay as tombstones. With the first of
+    /// its transactions, which has the event, nothing of the tenant is found any more; whatever fails after that is
+    /// finished by [`Maintenance`](crate::Maintenance), or by the same call again, which says `false`.
     async fn delete(&self, tenant: TenantId, audit: &AuditEvent) -> Result<bool>;
 
     /// The members of a tenant, in order of user id, after `after`.
@@ -118,7 +120,7 @@ pub trait Tenants: Send + Sync + fmt::Debug {
     /// Adds a member or changes their role. The membership rests on no rule then.
     async fn put_member(&self, member: &Member, audit: &AuditEvent) -> Result<()>;
 
-    /// Removes a member; their grants in the tenant are revoked in the same transaction.
+    /// Removes a member, and ends their grants in the tenant.
     async fn remove_member(&self, tenant: TenantId, user: UserId, audit: &AuditEvent) -> Result<bool>;
 
     /// What a snapshot holds of one tenant, all of it as it was at one moment; `None` if the tenant is gone or
