@@ -29,6 +29,8 @@ pub(crate) const ROUTES: &[(&str, &str)] = &[
     ("POST", "/t/acme/new"),
     ("GET", "/t/acme/demo"),
     ("POST", "/t/acme/demo"),
+    ("GET", "/t/acme/settings"),
+    ("POST", "/t/acme/settings"),
     ("GET", "/t/acme/absent"),
     ("GET", "/t/acme/demo/review"),
     ("POST", "/t/acme/demo/review"),

@@ -8,9 +8,11 @@
 //! TEST_UPDATE=1 cargo nextest run --workspace -E 'test(threats::complete)'
 //! ```
 
+mod addresses;
 mod codes;
 mod complete;
 mod consent;
+pub(crate) mod document_host;
 mod exposure;
 mod hub;
 mod later;

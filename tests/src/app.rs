@@ -9,7 +9,7 @@ use anyhow::Result;
 use async_trait::async_trait;
 use http::{Method, Request, header};
 use http_body_util::{BodyExt as _, Full};
-use http_kit::outbound::FixedResolver;
+use http_kit::outbound::{FixedResolver, Resolve};
 use model::{Entropy, ManualClock, SeededEntropy, Timestamp};
 use registry::apply::{File, Plan};
 use serde_json::Value;
@@ -54,6 +54,7 @@ pub struct TestApp {
     /// Where its data is, if that is on the servers that all tests share.
     pub places: Option<Arc<Places>>,
     config: String,
+    resolver: Arc<dyn Resolve>,
     home: Arc<TempDir>,
 }
 
@@ -73,13 +74,28 @@ impl TestApp {
         Self::at(Places::chosen().await, world, config, change).await
     }
 
+    /// The same, which finds names in this way; there are none otherwise.
+    pub async fn reaching(world: World, config: &str, resolver: Arc<dyn Resolve>) -> Self {
+        Self::built(Places::chosen().await, world, config, resolver, |store| store).await
+    }
+
     /// The same, in these places; in a directory of its own without any.
     pub async fn at(places: Option<Places>, world: World, config: &str, change: impl FnOnce(Store) -> Store) -> Self {
+        Self::built(places, world, config, Arc::new(FixedResolver::new()), change).await
+    }
+
+    async fn built(
+        places: Option<Places>,
+        world: World,
+        config: &str,
+        resolver: Arc<dyn Resolve>,
+        change: impl FnOnce(Store) -> Store,
+    ) -> Self {
         let home = Arc::new(tempfile::tempdir().expect("a directory"));
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_795_181_820)));
         let places = places.map(Arc::new);
         let config = places.iter().fold(config.to_owned(), |config, places| places.configuration() + &config);
-        let app = Self::start(home, places, clock, 42, &config, change).await;
+        let app = Self::start(home, places, clock, 42, &config, resolver, change).await;
         app.apply(world.0, false).await;
         app
     }
@@ -91,19 +107,21 @@ impl TestApp {
         self.entropy.fill(&mut seed);
         let (home, clock) = (Arc::clone(&self.home), Arc::clone(&self.clock));
         let places = self.places.clone();
-        Self::start(home, places, clock, u64::from_le_bytes(seed), &self.config, |store| store).await
+        let resolver = Arc::clone(&self.resolver);
+        Self::start(home, places, clock, u64::from_le_bytes(seed), &self.config, resolver, |store| store).await
     }
 
     /// Another replica, with this in its configuration besides.
     pub async fn reconfigured(&self, more: &str) -> Self {
         let (home, clock) = (Arc::clone(&self.home), Arc::clone(&self.clock));
         let (places, config) = (self.places.clone(), format!("{more}{}", self.config));
-        Self::start(home, places, clock, 44, &config, |store| store).await
+        Self::start(home, places, clock, 44, &config, Arc::clone(&self.resolver), |store| store).await
     }
 
     /// A platform whose data is there already, in a directory of its own.
     pub async fn there(home: TempDir, clock: Arc<ManualClock>, config: &str) -> Self {
-        Self::start(Arc::new(home), None, clock, 43, config, |store| store).await
+        let resolver = Arc::new(FixedResolver::new());
+        Self::start(Arc::new(home), None, clock, 43, config, resolver, |store| store).await
     }
 
     /// The configuration of a platform in this directory.
@@ -125,6 +143,7 @@ impl TestApp {
         clock: Arc<ManualClock>,
         seed: u64,
         config: &str,
+        resolver: Arc<dyn Resolve>,
         change: impl FnOnce(Store) -> Store,
     ) -> Self {
         let drawn = Arc::new(Drawn::from(SeededEntropy::new(seed)));
@@ -141,10 +160,10 @@ impl TestApp {
             config,
             store: store.clone(),
             loopback: true,
-            resolver: Arc::new(FixedResolver::new()),
+            resolver: Arc::clone(&resolver),
         };
         let built = wiring::build(parts).await.expect("it builds");
-        Self { clock, entropy, drawn, store, built, places, config: given, home }
+        Self { clock, entropy, drawn, store, built, places, config: given, resolver, home }
     }
 
     /// Applies a file; returns what the plan printed. Passwords are made up for whoever has none.

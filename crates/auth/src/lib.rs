@@ -28,6 +28,7 @@ mod guard;
 mod issuer;
 mod keys;
 mod leave;
+mod own_clients;
 mod pages;
 mod parts;
 mod refusal;
@@ -50,6 +51,7 @@ pub use crate::{
     guard::Guard,
     issuer::IssuerMode,
     keys::{ANNOUNCED, KeyRotation, KeyRules, RotatedKey, SigningAlgorithm},
+    own_clients::{InvalidClient, NewClient},
     parts::{Auth, AuthError, AuthParts},
     routes::{pages, plain_pages, routes},
     session::{Browser, SignedIn},

@@ -11,6 +11,7 @@
 pub mod apply;
 
 mod accounts;
+mod clients;
 mod connections;
 mod directory;
 mod error;

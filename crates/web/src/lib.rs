@@ -22,6 +22,7 @@ mod paths;
 mod register;
 mod review;
 mod server;
+mod settings;
 mod tenant;
 mod turn;
 mod words;
@@ -71,6 +72,7 @@ pub fn routes(web: Web) -> Router {
         .route(paths::NEW_TENANT, get(home::new_get).post(home::new_post))
         .route(paths::TENANT, get(tenant::get))
         .route(paths::REGISTER, get(register::get).post(register::post))
+        .route(paths::SETTINGS, get(settings::get).post(settings::post))
         .route(paths::SERVER, get(server::get).post(server::post))
         .route(paths::REVIEW, get(review::get).post(review::post))
         .route(paths::GRANTS, get(grants::get))

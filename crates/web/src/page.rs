@@ -45,11 +45,25 @@ pub(crate) enum Done {
     SwitchedOff,
     SwitchedOn,
     Revoked,
+    Saved,
+    ClientBlocked,
+    ClientUnblocked,
+    ClientDeleted,
 }
 
 impl Done {
-    const ALL: [Self; 6] =
-        [Self::TenantCreated, Self::WentLive, Self::Discarded, Self::SwitchedOff, Self::SwitchedOn, Self::Revoked];
+    const ALL: [Self; 10] = [
+        Self::TenantCreated,
+        Self::WentLive,
+        Self::Discarded,
+        Self::SwitchedOff,
+        Self::SwitchedOn,
+        Self::Revoked,
+        Self::Saved,
+        Self::ClientBlocked,
+        Self::ClientUnblocked,
+        Self::ClientDeleted,
+    ];
 
     fn word(self) -> &'static str {
         match self {
@@ -59,6 +73,10 @@ impl Done {
             Self::SwitchedOff => "off",
             Self::SwitchedOn => "on",
             Self::Revoked => "revoked",
+            Self::Saved => "saved",
+            Self::ClientBlocked => "blocked",
+            Self::ClientUnblocked => "unblocked",
+            Self::ClientDeleted => "client-deleted",
         }
     }
 
@@ -70,6 +88,12 @@ impl Done {
             Self::SwitchedOff => ("The server is switched off.", "Clients that are connected are refused from now on."),
             Self::SwitchedOn => ("The server is switched on.", ""),
             Self::Revoked => ("The grant was revoked.", "The client is refused from its next request on."),
+            Self::Saved => ("The settings are saved.", ""),
+            Self::ClientBlocked => {
+                ("The application is blocked.", "Its grants have ended; it is refused from its next request on.")
+            }
+            Self::ClientUnblocked => ("The application may ask again.", "What it had does not come back."),
+            Self::ClientDeleted => ("The application was deleted.", "Its grants have ended."),
         };
         Notice { kind: "good", title, text }
     }

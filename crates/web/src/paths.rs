@@ -13,6 +13,13 @@ pub(crate) const REGISTER: &str = "/t/{tenant}/new";
 pub(crate) const SERVER: &str = "/t/{tenant}/{server}";
 pub(crate) const REVIEW: &str = "/t/{tenant}/{server}/review";
 
+/// No server can have this slug: it is a reserved word.
+pub(crate) const SETTINGS: &str = "/t/{tenant}/settings";
+
+pub(crate) fn settings(tenant: &TenantSlug) -> String {
+    format!("/t/{tenant}/settings")
+}
+
 pub(crate) fn tenant(slug: &TenantSlug) -> String {
     format!("/t/{slug}")
 }

@@ -16,6 +16,7 @@ use crate::{
     register::{RegisterForm, RegisterPage},
     review::ReviewPage,
     server::{OFF, ON, RevisionRow, ServerPage, UsageView},
+    settings::{ClientForm, Given, OwnRow, PolicyForm, SettingsPage, UseRow},
     tenant::{MemberRow, ServerRow, TenantPage},
     turn::Links,
     words::{self, When},
@@ -38,7 +39,7 @@ fn render_all(say: Words<'_>) -> Vec<(&'static str, String)> {
     let pages = render::<Landing>(say).chain(render::<Home>(say)).chain(render::<NewTenantPage>(say));
     let pages = pages.chain(render::<TenantPage>(say)).chain(render::<RegisterPage>(say));
     let pages = pages.chain(render::<ReviewPage>(say)).chain(render::<ServerPage>(say));
-    pages.chain(render::<GrantsPage>(say)).chain(render::<RevokePage>(say)).collect()
+    pages.chain(render::<GrantsPage>(say)).chain(render::<RevokePage>(say)).chain(render::<SettingsPage>(say)).collect()
 }
 
 fn shell(say: Words<'_>) -> Shell {
@@ -111,6 +112,7 @@ impl Sample for TenantPage {
         let base = Self {
             shell: Shell { notice: Done::of_query(Some("done=discarded")), ..shell(say) },
             name: say("Acme"),
+            settings_href: Some("/t/acme/settings".to_owned()),
             new_href: Some("/t/acme/new".to_owned()),
             servers: vec![
                 server("Weather", "weather", ServerState::Live),
@@ -321,6 +323,55 @@ impl Sample for GrantsPage {
                 },
             ),
             ("grants-empty", Self { shell, grants: Vec::new(), more: Links::default() }),
+        ]
+    }
+}
+
+impl Sample for SettingsPage {
+    fn samples(say: Words<'_>) -> Vec<(&'static str, Self)> {
+        let policy = |mode, allow: &str| PolicyForm { mode, allow: Input::new(&say(allow)) };
+        let client = |name: &str, id: &str, blocked: Option<When>| UseRow {
+            name: say(name),
+            id: say(id),
+            grants: words::number(3),
+            used: Some(at(600)),
+            blocked,
+        };
+        let own = |secret| OwnRow {
+            name: say("Reports"),
+            id: say("c_0199f2c1"),
+            targets: vec![say("https://reports.example.com/callback")],
+            secret,
+            used: None,
+        };
+        let base = Self {
+            shell: shell(say),
+            tenant_name: say("Acme"),
+            tenant_href: "/t/acme".to_owned(),
+            dcr: policy("open", ""),
+            cimd: policy("allowlist", "claude.ai vscode.dev"),
+            own: vec![own(true), own(false)],
+            used: vec![
+                client("Claude Code", "https://claude.ai/oauth/claude-code-client-metadata", None),
+                client("my-agent", "c_0199f2c2", Some(at(60))),
+            ],
+            more: Some("/t/acme/settings?clients=c_0199f2c2#clients".to_owned()),
+            form: ClientForm::default(),
+            given: None,
+        };
+        let form = ClientForm {
+            name: faulty(say, "", "Use 1 to 128 visible characters."),
+            redirects: faulty(say, "ftp://x", "Use 1 to 10 redirect URIs."),
+            confidential: true,
+        };
+        let faulty_list = PolicyForm { mode: "allowlist", allow: faulty(say, "*.ai", "This is no host.") };
+        let given = |secret| Some(Given { id: say("c_0199f2c3"), secret });
+        vec![
+            ("settings", base.clone()),
+            ("settings-faulty", Self { form, dcr: faulty_list, ..base.clone() }),
+            ("settings-given", Self { given: given(Some(say("cs_0199f2c3"))), ..base.clone() }),
+            ("settings-given-public", Self { given: given(None), ..base.clone() }),
+            ("settings-empty", Self { own: Vec::new(), used: Vec::new(), more: None, ..base }),
         ]
     }
 }

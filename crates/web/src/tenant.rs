@@ -24,6 +24,8 @@ use crate::{
 pub(crate) struct TenantPage {
     pub(crate) shell: Shell,
     pub(crate) name: String,
+    /// Where the settings are, for those who may change them.
+    pub(crate) settings_href: Option<String>,
     /// Where to register a server, for those who may.
     pub(crate) new_href: Option<String>,
     pub(crate) servers: Vec<ServerRow>,
@@ -71,6 +73,7 @@ pub(crate) async fn get(
     page(&TenantPage {
         shell: Shell::new(&browser, "tenants", query.as_deref()),
         name: member.tenant().name.to_string(),
+        settings_href: member.admin().map(|_| paths::settings(slug)),
         new_href: member.developer().map(|_| paths::register(slug)),
         servers: servers.into_iter().map(row).collect(),
         more_servers,
