@@ -19,8 +19,8 @@ use crate::{
     Collection, Durability, Keep, KeyValue, MasterKey, MasterKeys, Owner, Place, Sealer, WrappedKeys,
     archive::{self, Archive, Backup, Grants, KeysFile, Restore, Restored, Row, TABLES, seal_place},
     repo::{
-        AccessRule, Admission, ConnectionOwner, Identity, Invitation, KeyChange, Member, Repos, RevokedToken, RuleKind,
-        TokenPolicy, UsageBatch, UsageCount, User, hour_of,
+        AccessRule, Admission, ClientPolicies, ConnectionOwner, Identity, Invitation, KeyChange, Member, Repos,
+        RevokedToken, RuleKind, TokenPolicy, UsageBatch, UsageCount, User, hour_of,
     },
 };
 
@@ -105,6 +105,9 @@ impl Installation {
         let mut client = world.client("c_1", None);
         client.name = Some(NASTY.to_owned());
         repos.clients.create(&client, &audit("client.created")).await.unwrap();
+        repos.clients.block_in(server.tenant, "c_blocked", &audit("client.blocked")).await.unwrap();
+        let (policies, event) = (ClientPolicies::default(), audit("clients.policies-changed"));
+        repos.clients.set_policies(server.tenant, &policies, &event).await.unwrap();
         let (ended, _) = world.active(repos, &alice, &server).await;
         repos.grants.revoke(ended.id, world.now(), &audit("grant.revoked")).await.unwrap();
         world.active(repos, &alice, &server).await;

@@ -86,11 +86,11 @@ pub(super) async fn are_replaced_by_one(world: &World, repos: Repos) {
         .collect();
     let replaced = race(next.len(), |at| {
         let (clients, client, audit) = (repos.clients.clone(), next[at].clone(), world.audit("a"));
-        async move { clients.replace(&client, Some(&token), &audit).await.unwrap() }
+        async move { (at, clients.replace(&client, Some(&token), &audit).await.unwrap()) }
     })
     .await;
-    let winner = replaced.iter().position(|won| *won).unwrap();
-    assert_eq!(replaced.iter().filter(|won| **won).count(), 1);
+    let winners: Vec<_> = replaced.into_iter().filter(|(_, won)| *won).map(|(at, _)| at).collect();
+    let [winner] = winners[..] else { panic!("{winners:?} won") };
     assert_eq!(repos.clients.client("c_1", world.now()).await.unwrap().as_ref(), Some(&next[winner]));
     assert!(!repos.clients.replace(&first, None, &world.audit("a")).await.unwrap());
 }
