@@ -19,6 +19,7 @@ mod lines;
 mod restore;
 mod row;
 mod seals;
+mod table;
 mod tables;
 
 use async_trait::async_trait;
@@ -35,7 +36,8 @@ pub use self::{
     lines::{Sink, Source},
     restore::{Grants, Restore, Restored},
     row::{Cell, Row},
-    tables::{Added, Column, Kind, LEFT_OUT, OLDEST, TABLES, Table},
+    table::{Added, Column, Kind, Table},
+    tables::{LEFT_OUT, OLDEST, TABLES},
 };
 
 /// What the calls of this module return.
