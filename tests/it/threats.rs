@@ -13,6 +13,7 @@ mod codes;
 mod complete;
 mod consent;
 pub(crate) mod document_host;
+mod documents;
 mod exposure;
 mod hub;
 mod later;

@@ -159,6 +159,6 @@ async fn answer(shared: Arc<Shared>, acceptor: TlsAcceptor, tcp: TcpStream) {
             let _ = tls.write_all(&bytes).await;
             let _ = tls.shutdown().await;
         }
-        Reply::Never => tokio::time::sleep(Duration::from_secs(60)).await,
+        Reply::Never => tokio::time::sleep(Duration::from_mins(1)).await,
     }
 }
