@@ -16,10 +16,10 @@ use crate::Auth;
 
 /// Whether a tenant lets the client at this address in, as far as can be said before it is asked.
 pub(crate) async fn admits_address(auth: &Auth, tenant: TenantId, client_id: &str) -> Result<bool> {
-    let host = DocumentUrl::parse(client_id, auth.config.documents.local).map(|address| address.host).ok();
+    // One that is no address is nothing that a tenant has an opinion of; there is no client there either.
+    let Ok(address) = DocumentUrl::parse(client_id, auth.config.documents.local) else { return Ok(true) };
     let policies = auth.repos.clients.policies(tenant).await?;
-    Ok(host.is_some_and(|host| lets_in(&policies.documents, host))
-        && !auth.repos.clients.is_blocked_in(tenant, client_id).await?)
+    Ok(lets_in(&policies.documents, address.host) && !auth.repos.clients.is_blocked_in(tenant, client_id).await?)
 }
 
 /// Whether a tenant lets a client in that wants its answer at this redirect URI.

@@ -103,8 +103,8 @@ mod tests {
         let options = PostgresOptions::new(Secret::new("postgres://u:hunter2@db/portico".to_owned()));
         assert!(!format!("{options:?}").contains("hunter2"));
         assert_eq!(options.place().as_deref(), Ok("database portico at db:5432, as u"));
-        let socket =
-            PostgresOptions::new(Secret::new("postgresql://u:hunter2@/portico?host=/run/postgresql".to_owned()));
+        let socket = "postgresql:///portico?host=/run/postgresql&user=u&password=hunter2";
+        let socket = PostgresOptions::new(Secret::new(socket.to_owned()));
         assert_eq!(socket.place().as_deref(), Ok("database portico at /run/postgresql, as u"));
     }
 }

@@ -60,7 +60,8 @@ impl RedisOptions {
     pub fn place(&self) -> Result<String, InvalidOptions> {
         let config = self.config()?;
         let all = |hosts: &[Server]| {
-            let hosts: Vec<_> = hosts.iter().map(|server| format!("{}:{}", server.host, server.port)).collect();
+            let mut hosts: Vec<_> = hosts.iter().map(|server| format!("{}:{}", server.host, server.port)).collect();
+            hosts.sort();
             hosts.join(", ")
         };
         let server = match &config.server {

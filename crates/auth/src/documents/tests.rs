@@ -39,10 +39,11 @@ async fn the_server_says_what_it_can_and_nothing_else() {
 #[tokio::test]
 async fn a_resource_is_described_whether_or_not_it_is_there() {
     let trial = Trial::new().await;
-    for path in ["t/acme/echo/mcp", "t/nobody/nothing/mcp"] {
+    for (path, name) in [("t/acme/echo/mcp", "echo of acme"), ("t/nobody/nothing/mcp", "nothing of nobody")] {
         let document = trial.get(&format!("/.well-known/oauth-protected-resource/{path}")).await.json();
         let expected = json!({
             "resource": format!("https://portico.example/{path}"),
+            "resource_name": name,
             "authorization_servers": ["https://portico.example"],
             "scopes_supported": ["mcp:read", "mcp:tools"],
             "bearer_methods_supported": ["header"],

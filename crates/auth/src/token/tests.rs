@@ -240,7 +240,8 @@ async fn clients_prove_themselves() {
         (None, format!("client_id={public}"), (400, "invalid_grant", false)),
         (Some(basic(&public, "")), String::new(), (400, "invalid_grant", false)),
         (None, "client_id=c_unknown".to_owned(), (401, "invalid_client", false)),
-        (None, "client_id=https://client.example/metadata.json".to_owned(), (401, "invalid_client", false)),
+        // Its document is not to be had now, which is no reason to forget a registration.
+        (None, "client_id=https://client.example/metadata.json".to_owned(), (503, "temporarily_unavailable", false)),
         (None, String::new(), (401, "invalid_client", false)),
     ];
     for (header, body, (status, error, challenged)) in cases {
