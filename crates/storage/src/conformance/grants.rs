@@ -147,7 +147,7 @@ pub(super) async fn end_together(world: &World, repos: Repos) {
         GrantsOf::Grant(world.id()),
     ] {
         let mut mine = world.grant(alice.id, &server);
-        mine.client_id = "c_mine".to_owned();
+        "c_mine".clone_into(&mut mine.client_id);
         if let GrantsOf::Grant(id) = &of {
             mine.id = *id;
         }

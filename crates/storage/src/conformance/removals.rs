@@ -124,8 +124,9 @@ pub(super) async fn a_large_tenant_goes_in_steps<M: KeyValue + Maintenance>(
     repos.connections.create(&sso, &world.audit("a")).await.unwrap();
     let all = 50_000;
     fill(store, &Bulk { hours: 100_000, values: 3_000, ..Bulk::new(world, alice.id, &server, all) }).await;
-    fill(store, &Bulk { hours: 10, values: 10, ..Bulk::new(world, bob.id, &elsewhere, 10) }).await;
+    fill(store, &Bulk { values: 10, ..Bulk::new(world, bob.id, &elsewhere, 10) }).await;
     assert_eq!(active(world, repos, alice.id).await, all as usize);
+    assert_eq!(active(world, repos, bob.id).await, 10);
     let head = repos.changes.head().await.unwrap();
 
     let stop = Arc::new(AtomicBool::new(false));
@@ -163,7 +164,6 @@ pub(super) async fn a_large_tenant_goes_in_steps<M: KeyValue + Maintenance>(
 
     // Nobody else lost anything.
     assert_eq!(active(world, repos, bob.id).await, 10);
-    assert_eq!(repos.usage.since(beta.id, elsewhere.id, Timestamp::default()).await.unwrap().len(), 10);
     assert!(store.get(at(Owner::Tenant(beta.id))).await.unwrap().is_some());
     assert!(repos.tenants.view(beta.id).await.unwrap().is_some());
 }

@@ -26,10 +26,13 @@ async fn damaged(source: Installation, home: Box<dyn Home>, damage: impl Fn(&str
     Installation { home, repos, values, ..source }
 }
 
-/// The row of a value of bob's vault, or of another of the three owners.
+/// The row of a value of an owner whose name begins so.
 fn value<'a>(rows: &'a mut [Row], owner: &str, collection: &str) -> &'a mut Row {
-    let is = |row: &&mut Row| match (&row[0], &row[1]) {
-        (Cell::Text(whose), Cell::Text(what)) => whose.starts_with(owner) && what == collection,
+    // What has expired is in no backup.
+    let is = |row: &&mut Row| match (&row[0], &row[1], &row[2]) {
+        (Cell::Text(whose), Cell::Text(what), Cell::Text(key)) => {
+            whose.starts_with(owner) && what == collection && key != "over"
+        }
         _ => false,
     };
     rows.iter_mut().find(is).unwrap()
@@ -45,8 +48,8 @@ fn break_some(table: &str, rows: &mut [Row]) {
     match table {
         "key_value" => {
             value(rows, "platform", VAULT.name)[0] = Cell::Text("nobody at all".to_owned());
-            value(rows, "user", VAULT.name)[sealed] = Cell::Bytes(vec![1, 0]);
-            value(rows, "tenant", VISITS.name)[sealed] = Cell::Bytes(Vec::new());
+            value(rows, "usr_", VAULT.name)[sealed] = Cell::Bytes(vec![1, 0]);
+            value(rows, "ten_", VISITS.name)[sealed] = Cell::Bytes(Vec::new());
             sealed_by(&mut value(rows, "platform", VISITS.name)[sealed], 4711);
         }
         "connection" => {
@@ -95,7 +98,7 @@ pub(in super::super) async fn know_which_keys_were_gone(from: &impl AsyncFn() ->
     let source = Installation::new(from().await, 1).await;
     let source = damaged(source, from().await, |table, rows| {
         if table == "key_value" {
-            sealed_by(&mut value(rows, "tenant", VAULT.name)[sealed], 2);
+            sealed_by(&mut value(rows, "ten_", VAULT.name)[sealed], 2);
         }
     })
     .await;
