@@ -79,7 +79,6 @@ async fn run(portico: &Portico, version: &str, resource: Option<&str>) -> Result
             checks.extend(more);
         }
     }
-    println!("{version}, resource {resource:?}:\n{}", suite.output());
     Ok(checks)
 }
 

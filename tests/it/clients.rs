@@ -34,9 +34,9 @@ async fn policies_are_for_what_is_allowed_from_now_on() {
 
     // A request that names no resource meets the policy when the person has picked a server.
     let resource = url::form_urlencoded::byte_serialize(format!("{ORIGIN}{DEMO}").as_bytes()).collect::<String>();
-    let open = client.authorize_path(DEMO).replace(&format!("&resource={resource}"), "");
+    let unnamed = client.authorize_path(DEMO).replace(&format!("&resource={resource}"), "");
     let mut mel = app.signed_in("mel").await;
-    let page = mel.follow(&open).await.expect(200);
+    let page = mel.follow(&unnamed).await.expect(200);
     let fields = ["csrf", "txn", "account"].map(|name| (name, page.field(name)));
     let mut form: Vec<_> = fields.iter().map(|(name, value)| (*name, &**value)).collect();
     let picked = format!("{ORIGIN}{DEMO}");

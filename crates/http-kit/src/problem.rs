@@ -158,9 +158,10 @@ fn seconds(duration: Duration) -> u64 {
 /// the requests, which anybody can send, there is a line now and then.
 pub fn put_off(error: &(dyn Error + 'static)) {
     static LINES: Seldom = Seldom::new(Duration::from_secs(10));
-    match LINES.pass() {
-        Some(unlogged) => tracing::warn!(error, unlogged, "a request was put off"),
-        None => tracing::debug!(error, "a request was put off"),
+    if let Some(unlogged) = LINES.pass() {
+        tracing::warn!(error, unlogged, "a request was put off");
+    } else {
+        tracing::debug!(error, "a request was put off");
     }
 }
 

@@ -51,7 +51,7 @@ mod tests {
         assert!(lines(1).is_empty());
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(lines(3), [100]);
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
         assert_eq!(lines(1), [2]);
     }
 }

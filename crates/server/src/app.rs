@@ -134,17 +134,16 @@ impl fmt::Debug for App {
 /// RFC 9110 §15.5.20. Says where to go instead, for whoever typed `localhost` for `127.0.0.1`; and to the log what was
 /// asked for, for whoever set `base_url` to something else than people use.
 fn misdirected<B>(request: &Request<B>, address: &str, peer: IpAddr) -> Problem {
-    static LINES: Seldom = Seldom::new(Duration::from_secs(60));
+    static LINES: Seldom = Seldom::new(Duration::from_mins(1));
     let host = request.uri().authority().map(|authority| authority.as_str().as_bytes());
     let host =
         host.or_else(|| request.headers().get(header::HOST).map(http::HeaderValue::as_bytes)).unwrap_or_default();
     // What was sent, so that a strange one can be told; and not all of it, if it is long.
     let host = host[..host.len().min(100)].escape_ascii();
-    match LINES.pass() {
-        Some(unlogged) => {
-            tracing::warn!(%host, %peer, served = address, unlogged, "a request for another host was refused")
-        }
-        None => tracing::debug!(%host, %peer, served = address, "a request for another host was refused"),
+    if let Some(unlogged) = LINES.pass() {
+        tracing::warn!(%host, %peer, served = address, unlogged, "a request for another host was refused");
+    } else {
+        tracing::debug!(%host, %peer, served = address, "a request for another host was refused");
     }
     let message = format!("This host is not one that is served here. Portico is at {address}");
     Problem::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", message)

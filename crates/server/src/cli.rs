@@ -241,8 +241,9 @@ fn check(args: &Serve) -> anyhow::Result<()> {
     lines.push(("listens at", config.listen.to_string()));
     let Origins { auth, mcp, app: _ } = &config.origins;
     lines.push(("reached at", if auth == mcp { auth.clone() } else { format!("{auth}, MCP endpoints at {mcp}") }));
-    let lines: String = lines.iter().map(|(name, value)| format!("{name:<18}{value}\n")).collect();
-    print(lines + "ok\n")
+    let mut lines: Vec<_> = lines.iter().map(|(name, value)| format!("{name:<18}{value}")).collect();
+    lines.push("ok\n".to_owned());
+    print(lines.join("\n"))
 }
 
 fn apply(args: &Apply) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-use std::error::Error;
+use std::{error::Error, fmt::Display};
 
 use crate::MasterId;
 
@@ -75,8 +75,8 @@ impl StorageError {
     }
 
     /// A backend's failure that somebody has to put right.
-    pub fn refused(reason: impl ToString) -> Self {
-        Self::unavailable(Refused(reason.to_string()))
+    pub fn refused(reason: impl Display) -> Self {
+        Self::unavailable(Refused(format!("{reason}")))
     }
 
     /// Whether the same call may succeed later without anybody doing anything about it.

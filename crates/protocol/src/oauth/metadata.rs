@@ -2,6 +2,7 @@ use serde::Serialize;
 
 /// The authorization server's metadata (RFC 8414 §2). Invariant: it names only what works.
 #[derive(Clone, Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the document has these members")]
 pub struct AuthorizationServerMetadata {
     /// The issuer, byte for byte as tokens and responses have it.
     pub issuer: String,

@@ -110,17 +110,17 @@ impl Write {
         now: Timestamp,
     ) -> Result<Option<TenantId>> {
         let (hash, now) = (hash.as_slice(), now.millis());
-        let used =
+        let invited =
             sqlx::query!("DELETE FROM invitation WHERE hash = ? AND expires_at > ? RETURNING tenant, role", hash, now)
                 .fetch_optional(self.on())
                 .await
                 .map_err(failed)?;
-        let Some(used) = used else { return Ok(None) };
-        let tenant: TenantId = id("invitation.tenant", &used.tenant)?;
+        let Some(invited) = invited else { return Ok(None) };
+        let tenant: TenantId = id("invitation.tenant", &invited.tenant)?;
         if self.is_member(tenant, user).await? {
             return Err(StorageError::Taken("the membership"));
         }
-        self.set_member(&Member { tenant, user, role: word("invitation.role", &used.role)? }).await?;
+        self.set_member(&Member { tenant, user, role: word("invitation.role", &invited.role)? }).await?;
         Ok(Some(tenant))
     }
 

@@ -126,7 +126,7 @@ impl Write {
     pub(super) async fn insert_rule(&mut self, rule: &AccessRule) -> Result<()> {
         let (id, tenant) = (rule.id.bytes().as_slice(), rule.tenant.bytes().as_slice());
         let (connection, created_at) = (rule.connection.bytes().as_slice(), rule.created_at.millis());
-        let (kind, role) = (rule.kind.as_str(), rule.role.as_str());
+        let (kind, given) = (rule.kind.as_str(), rule.role.as_str());
         sqlx::query!(
             "INSERT INTO access_rule (id, tenant, connection, kind, value, role, created_at, declared)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -135,7 +135,7 @@ impl Write {
             connection,
             kind,
             rule.value,
-            role,
+            given,
             created_at,
             rule.declared,
         )
@@ -179,7 +179,7 @@ impl Write {
     pub(super) async fn put_admission(&mut self, admission: &Admission) -> Result<bool> {
         let Admission { member, rule } = admission;
         let (tenant, user) = (member.tenant.bytes().as_slice(), member.user.bytes().as_slice());
-        let (role, rule) = (member.role.as_str(), rule.bytes().as_slice());
+        let (given, rule) = (member.role.as_str(), rule.bytes().as_slice());
         let put = sqlx::query!(
             r#"INSERT INTO member (tenant, "user", role) VALUES (?, ?, ?)
                ON CONFLICT (tenant, "user") DO UPDATE SET role = excluded.role
@@ -187,7 +187,7 @@ impl Write {
                              WHERE admission.tenant = member.tenant AND admission."user" = member."user")"#,
             tenant,
             user,
-            role,
+            given,
         )
         .execute(self.on())
         .await

@@ -123,12 +123,12 @@ mod tests {
 
     #[test]
     fn words_agree_with_the_ones_in_files() {
+        use AuthMethod::{ClientSecretBasic, ClientSecretPost, None as Public, PrivateKeyJwt};
         use ConnectionKind::{Entra, Github, Google, Oauth, Oidc};
         for kind in [Github, Google, Entra, Oidc, Oauth] {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
             assert_eq!(kind.as_str().parse(), Ok(kind));
         }
-        use AuthMethod::{ClientSecretBasic, ClientSecretPost, None as Public, PrivateKeyJwt};
         for method in [Public, ClientSecretBasic, ClientSecretPost, PrivateKeyJwt] {
             assert_eq!(serde_json::to_value(method).unwrap(), method.as_str());
         }

@@ -9,6 +9,7 @@ fn read_json(document: &Value) -> Result<Described, &'static str> {
     read(document.to_string().as_bytes(), &address, &AuthConfig::default())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "every caller makes the change for this")]
 fn document(change: Value) -> Value {
     let mut document = json!({
         "client_id": ADDRESS,

@@ -16,19 +16,23 @@ fn key(kid: &str, state: KeyState, changed_at: Timestamp) -> KeyDates {
     }
 }
 
+fn just_before(time: Duration) -> Duration {
+    time.saturating_sub(Duration::from_millis(1))
+}
+
 #[test]
 fn a_key_is_announced_used_and_kept() {
     let active = key("a", KeyState::Active, NOW);
     let due = |keys: &[KeyDates], after| RULES.due(keys, NOW + after);
     let month = RULES.every;
-    assert_eq!(due(std::slice::from_ref(&active), month - Duration::from_millis(1)), None);
+    assert_eq!(due(std::slice::from_ref(&active), just_before(month)), None);
     assert_eq!(due(std::slice::from_ref(&active), month), Some(Step::Announce));
     let keys = [active.clone(), key("b", KeyState::Pending, NOW + month)];
-    assert_eq!(due(&keys, month + ANNOUNCED - Duration::from_millis(1)), None, "not before everybody knows it");
+    assert_eq!(due(&keys, just_before(month + ANNOUNCED)), None, "not before everybody knows it");
     let activate = Step::Activate { kid: "b".to_owned(), retire: vec!["a".to_owned()] };
     assert_eq!(due(&keys, month + ANNOUNCED), Some(activate));
     let keys = [key("a", KeyState::Retiring, NOW + month), key("b", KeyState::Active, NOW + month)];
-    assert_eq!(due(&keys, month + TOMBSTONE_LIFE - Duration::from_millis(1)), None, "its last token may be alive");
+    assert_eq!(due(&keys, just_before(month + TOMBSTONE_LIFE)), None, "its last token may be alive");
     assert_eq!(due(&keys, month + TOMBSTONE_LIFE), Some(Step::Remove(vec!["a".to_owned()])));
 }
 

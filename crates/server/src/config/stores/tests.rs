@@ -104,8 +104,8 @@ fn replicas_have_one_address() {
     let found = faults("storage = \"postgres\"\nlisten = \"0.0.0.0:8080\"\n");
     assert_eq!((found.len(), &*found[0]), (3, missing), "{found:?}");
     let origins = |which: &[&str]| {
-        let lines: String = which.iter().map(|name| format!("origins.{name} = \"https://{name}.example\"\n")).collect();
-        parse(&format!("{given}{lines}"), &[], &Overrides::default(), Path::new(""))
+        let lines: Vec<_> = which.iter().map(|name| format!("origins.{name} = \"https://{name}.example\"")).collect();
+        parse(&format!("{given}{}", lines.join("\n")), &[], &Overrides::default(), Path::new(""))
     };
     assert_eq!(origins(&["auth"]).unwrap_err(), [missing]);
     assert!(origins(&["auth", "mcp"]).is_ok());
