@@ -6,7 +6,7 @@ use model::Role;
 
 use super::world::{HOUR, World};
 use crate::{
-    Maintenance, SKEW,
+    Maintenance,
     repo::{Member, Replica, Repos},
 };
 
@@ -33,7 +33,7 @@ pub(super) async fn old_changes_go_once_all_have_them(world: &World, repos: Repo
     let young = change().await;
     world.clock.advance(59 * MINUTE);
     // Alive, by a clock that is as late as one may be.
-    let slow = Replica { id: world.id(), seen_at: world.now() - SKEW, position: first };
+    let slow = Replica { id: world.id(), seen_at: world.now() - MINUTE, position: first };
     let quick = Replica { id: world.id(), seen_at: world.now(), position: young };
     for replica in [&slow, &quick] {
         repos.replicas.beat(replica).await.unwrap();
